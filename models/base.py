@@ -1,0 +1,202 @@
+"""What a model family offers to the engine, and the words for tensor shapes.
+
+Shape alphabet, used in every docstring of this repository:
+
+=====  ==========================================================
+``B``  rows of a batch (one row is one slot that steps)
+``P``  phones of a segment
+``T``  frames (synthesis: 5 ms; recognition: one encoder position)
+``C``  channels
+``H``  attention heads
+``D``  size of one attention head
+``M``  mel bands
+``S``  audio samples
+``V``  entries of a vocabulary
+=====  ==========================================================
+
+The engine knows models only through this file, which needs nothing but NumPy,
+so the whole server runs (and is tested) with fakes on a machine without torch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pcm = NDArray[np.float32]
+"""Mono audio, float32 in -1..1, shape [S]."""
+
+
+# --- speech synthesis ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """One phone to be spoken, with everything that shapes it.
+
+    ``symbol`` is an entry of `models.phones.PHONES`. ``word`` indexes the words
+    of the text segment the phone came from; pauses have -1. ``duration_ms``
+    fixes the length exactly (a ``<break>``); None lets the model predict it.
+    ``speed`` divides the predicted duration, ``volume`` multiplies the
+    amplitude, ``pitch_semitones`` shifts and ``pitch_range`` scales the
+    predicted pitch movement around the speaker's mean.
+    """
+
+    symbol: str
+    stress: int = 0
+    word: int = -1
+    starts_word: bool = False
+    duration_ms: float | None = None
+    speed: float = 1.0
+    volume: float = 1.0
+    pitch_semitones: float = 0.0
+    pitch_range: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The phones of one clause or sentence: the unit the model encodes at once."""
+
+    phones: tuple[Phone, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A voice of a synthesizer: ids and words for people, a mixture of speakers for the model."""
+
+    id: str
+    name: str
+    description: str
+    language: str
+    locale: str
+    gender: str
+    speakers: tuple[tuple[str, float], ...]
+    """Speaker names of the model with weights that add up to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneTime:
+    """When one phone of a segment sounds, in samples since the slot was admitted."""
+
+    start_samples: int
+    end_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechFrames:
+    """What one step gave one slot."""
+
+    pcm: Pcm
+    """New audio at the model's sample rate; may be empty."""
+    phone_times: tuple[PhoneTime, ...] | None
+    """For a segment whose first audio is in this step: the times of all its phones, in order."""
+    segments_ended: int
+    """How many of the slot's segments gave their last sample in this step (0 or more)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SynthesizerInfo:
+    family: str
+    sample_rate_hz: int
+    languages: tuple[str, ...]
+    max_slots: int
+    device: str
+    voices: tuple[Voice, ...]
+
+
+class Synthesizer(Protocol):
+    """A streaming voice. Called from one thread only, the worker that owns it."""
+
+    @property
+    def info(self) -> SynthesizerInfo: ...
+
+    def admit(self, slot: int, voice: Voice) -> None:
+        """Take a free slot (0 <= slot < max_slots) into use with a fresh state."""
+
+    def feed(self, slot: int, segment: Segment) -> None:
+        """Queue a segment; its audio follows that of earlier segments without a seam."""
+
+    def step(self, slots: Sequence[int]) -> list[SpeechFrames]:
+        """Advance the given slots by one chunk each, as one batch.
+
+        A row's samples do not depend on the other rows (to -60 dB). A slot with
+        nothing queued gives empty audio. The first chunk of a slot is the smallest.
+        """
+
+    def release(self, slot: int) -> None:
+        """Give the slot back; queued segments are dropped."""
+
+
+# --- speech recognition ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionWindow:
+    """Audio to transcribe at once, at the recogniser's sample rate."""
+
+    pcm: Pcm
+    language: str = "en"
+    prompt: str = ""
+    """Text spoken before this window, as context; never repeated in the result."""
+    prefix: str = ""
+    """Text already committed for the start of this very window; decoding goes on after it."""
+    want_words: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecognizedWord:
+    """A word with its times in seconds from the start of the window; probability in 0..1."""
+
+    word: str
+    start_s: float
+    end_s: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """The text of one window (prefix included), with what guards need to judge it."""
+
+    text: str
+    words: tuple[RecognizedWord, ...]
+    """Empty unless the window asked for words."""
+    mean_log_probability: float
+    truncated: bool
+    """The token budget ended the text before the model did."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecognizerInfo:
+    family: str
+    sample_rate_hz: int
+    languages: tuple[str, ...]
+    max_window_s: float
+    max_batch: int
+    device: str
+
+
+class Recognizer(Protocol):
+    """Ears: stateless, a batch of windows in, a hypothesis for each out."""
+
+    @property
+    def info(self) -> RecognizerInfo: ...
+
+    def step(self, windows: Sequence[RecognitionWindow]) -> list[Hypothesis]:
+        """Transcribe the windows as one batch (at most max_batch); greedy, deterministic.
+
+        A window's tokens do not depend on its neighbours.
+        """
+
+
+class SpeechDetector(Protocol):
+    """Voice activity: probability of speech per frame, state passed in and out."""
+
+    sample_rate_hz: int
+    frame_samples: int
+
+    def init_state(self) -> object: ...
+
+    def step(self, frame: Pcm, state: object) -> tuple[float, object]:
+        """One frame of exactly ``frame_samples`` samples; gives the probability and the new state."""
