@@ -1,0 +1,140 @@
+"""Settings: flag > environment (``DESCANT_…``) > file > default. Strict, frozen, help under each field.
+
+An unknown key in the file stops the start and names the nearest known key; an
+unknown ``DESCANT_`` environment variable is only reported, because
+orchestrators inject variables that nobody asked for.
+"""
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+class ConfigError(Exception):
+    """A setting is wrong; the message says which and what it takes."""
+
+
+class Limits(BaseModel):
+    """Bounds that keep one client from hurting the others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_speech_sessions: int = Field(64, ge=1, le=4096, description="Contexts that may speak at once; more get 429.")
+    max_transcription_sessions: int = Field(64, ge=1, le=4096, description="Audio streams transcribed at once; more get 429.")
+    max_queued_sessions: int = Field(128, ge=0, le=65536, description="Contexts that may wait for a slot; more get 429.")
+    context_idle_s: float = Field(30.0, gt=0, description="An open context without text or audio for this long is ended.")
+    stall_timeout_s: float = Field(10.0, gt=0, description="A client that reads nothing for this long loses its slot.")
+    websocket_idle_s: float = Field(300.0, gt=0, description="A socket without traffic for this long is closed.")
+    transcription_idle_s: float = Field(180.0, gt=0, description="An audio socket without a message for this long is closed.")
+    max_upload_bytes: int = Field(512 * 1024 * 1024, ge=1024, description="Largest audio file taken by POST /stt.")
+    max_upload_s: float = Field(3 * 3600.0, gt=0, description="Longest audio, in seconds, taken by POST /stt.")
+    drain_s: float = Field(30.0, ge=0, description="At shutdown, how long running streams may finish.")
+
+
+class Settings(BaseSettings):
+    """Everything `descant serve` can be told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DESCANT_", env_nested_delimiter="__", frozen=True, extra="forbid", nested_model_default_partial_update=True
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on. Any but loopback requires keys.")
+    port: int = Field(8080, ge=0, le=65535, description="HTTP and WebSocket port; 0 picks a free one.")
+    grpc_port: int = Field(50051, ge=-1, le=65535, description="gRPC port; 0 picks a free one, -1 turns gRPC off.")
+    metrics_port: int = Field(9090, ge=-1, le=65535, description="Prometheus port; 0 picks a free one, -1 turns it off.")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
+    threads: int = Field(1, ge=1, le=256, description="CPU threads per model.")
+    data_dir: Path = Field(
+        Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "descant",
+        description="Where keys are kept.",
+    )
+    require_keys: bool = Field(False, description="Ask for an API key on loopback too.")
+    default_version: str = Field(
+        "2026-08-14", pattern=r"^\d{4}-\d\d-\d\d$", description="Cartesia-Version of requests that name none."
+    )
+    speech_model: str = Field("conv_tts", description="Family that answers to the sonic ids.")
+    recognition_model: str = Field("whisper", description="Family that answers to the ink ids.")
+    model_ids: dict[str, str] = Field(default_factory=dict, description="Extra model ids, each with the family that answers.")
+    log_level: str = Field("info", pattern=r"^(debug|info|warning|error)$", description="debug, info, warning or error.")
+    limits: Limits = Field(default_factory=Limits, description="Bounds per server.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings
+
+    @property
+    def is_loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def load_settings(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """Join the sources. ``flags`` holds only what was given on the command line.
+
+    Raises ConfigError naming the setting, its source and the accepted values.
+    """
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    from_file = _read_file(file) if file else {}
+    from_environment = set(os.environ)
+    # Environment beats the file: a key of the file only counts where no variable sets it.
+    merged = {k: v for k, v in from_file.items() if f"DESCANT_{k.upper()}" not in from_environment}
+    if isinstance(merged.get("limits"), dict):
+        merged["limits"] = {
+            k: v for k, v in merged["limits"].items() if f"DESCANT_LIMITS__{k.upper()}" not in from_environment
+        }
+    try:
+        return Settings(**{**merged, **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"setting {name}: {first['msg']} (got {first.get('input')!r})") from None
+
+
+def unknown_environment() -> list[str]:
+    """Names of ``DESCANT_`` variables that set nothing, each with the nearest known one."""
+    known = {f"DESCANT_{name.upper()}" for name in Settings.model_fields}
+    known |= {f"DESCANT_LIMITS__{name.upper()}" for name in Limits.model_fields}
+    unknown = sorted(name for name in os.environ if name.startswith("DESCANT_") and name not in known)
+    return [name + _nearest(name, known) for name in unknown]
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(file.read_text())
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}") from None
+    _refuse_unknown(file, values, Settings.model_fields)
+    if isinstance(values.get("limits"), dict):
+        _refuse_unknown(file, values["limits"], Limits.model_fields)
+    return values
+
+
+def _refuse_unknown(file: Path, values: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"{file}: unknown setting {name!r}" + _nearest(name, known))
+
+
+def _nearest(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
