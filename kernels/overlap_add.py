@@ -30,12 +30,10 @@ def overlap_add_ref(
         2, (blocks, hop_samples)
     )
     total_samples = (count + blocks - 1) * hop_samples
-    summed = torch.nn.functional.pad(tail, (0, total_samples - overlap_samples)).view(rows, -1, hop_samples)
+    buffer = torch.nn.functional.pad(tail, (0, total_samples - overlap_samples))
+    by_hop = buffer.view(rows, count + blocks - 1, hop_samples)
     for block in reversed(range(blocks)):
-        # Built anew rather than in place, so that autograd can pass.
-        before, after = block, blocks - 1 - block
-        summed = summed + torch.nn.functional.pad(pieces[:, :, block], (0, 0, before, after), value=-0.0)
-    buffer = summed.reshape(rows, total_samples)
+        by_hop[:, block : block + count] += pieces[:, :, block]
     samples = buffer[:, : count * hop_samples]
     if lengths is None:
         end = count * hop_samples
