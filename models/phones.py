@@ -13,7 +13,7 @@ ARPABET_TO_IPA = {
     "v": "v", "w": "w", "y": "j", "z": "z", "zh": "ʒ",
 }  # fmt: skip
 
-VOWELS = frozenset("ɑ æ ʌ ɔ aʊ ə aɪ ɛ ɚ eɪ ɪ i oʊ ɔɪ ʊ u".split())
+VOWELS = frozenset(["ɑ", "æ", "ʌ", "ɔ", "aʊ", "ə", "aɪ", "ɛ", "ɚ", "eɪ", "ɪ", "i", "oʊ", "ɔɪ", "ʊ", "u"])
 
 PAUSES = ("_", ",", ".", "?", "!")
 """Silences. ``_`` is a plain pause (utterance edge, ``<break>``); the others are

@@ -37,9 +37,7 @@ class CausalConv(nn.Module):
         # Variance 1/K keeps the variance of white input, whatever the kernel size.
         nn.init.normal_(self.weight, std=kernel_frames**-0.5)
 
-    def init_state(
-        self, batch_rows: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-    ) -> Tensor:
+    def init_state(self, batch_rows: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Tensor:
         """The state before the first frame: silence, [B, K-1, C]."""
         return torch.zeros(batch_rows, self.kernel_frames - 1, self.channels, device=device, dtype=dtype)
 

@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     recognition_model: str = Field("whisper", description="Family that answers to the ink ids.")
     model_ids: dict[str, str] = Field(default_factory=dict, description="Extra model ids, each with the family that answers.")
     log_level: str = Field("info", pattern=r"^(debug|info|warning|error)$", description="debug, info, warning or error.")
-    limits: Limits = Field(default_factory=Limits, description="Bounds per server.")
+    limits: Limits = Field(default_factory=lambda: Limits(), description="Bounds per server.")
 
     @classmethod
     def settings_customise_sources(
@@ -97,9 +97,7 @@ def load_settings(file: Path | None = None, flags: Mapping[str, Any] | None = No
     # Environment beats the file: a key of the file only counts where no variable sets it.
     merged = {k: v for k, v in from_file.items() if f"DESCANT_{k.upper()}" not in from_environment}
     if isinstance(merged.get("limits"), dict):
-        merged["limits"] = {
-            k: v for k, v in merged["limits"].items() if f"DESCANT_LIMITS__{k.upper()}" not in from_environment
-        }
+        merged["limits"] = {k: v for k, v in merged["limits"].items() if f"DESCANT_LIMITS__{k.upper()}" not in from_environment}
     try:
         return Settings(**{**merged, **given})
     except ValidationError as error:
