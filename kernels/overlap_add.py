@@ -6,9 +6,7 @@ from torch import Tensor
 from kernels.choice import use_triton
 
 
-def overlap_add_ref(
-    frames: Tensor, hop_samples: int, tail: Tensor, lengths: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def overlap_add_ref(frames: Tensor, hop_samples: int, tail: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Add overlapping frames; see `overlap_add`.
 
     Frames are cut into blocks of one hop, and block k of all frames is added at
@@ -26,9 +24,8 @@ def overlap_add_ref(
         unreal = torch.arange(count, device=frames.device) >= lengths[:, None]
         # -0.0 is the number that changes nothing when added, not even the sign of a zero.
         frames = frames.masked_fill(unreal[:, :, None], -0.0)
-    pieces = torch.nn.functional.pad(frames, (0, blocks * hop_samples - frame_samples)).unflatten(
-        2, (blocks, hop_samples)
-    )
+    pieces = torch.nn.functional.pad(frames, (0, blocks * hop_samples - frame_samples))
+    pieces = pieces.view(rows, count, blocks, hop_samples)
     total_samples = (count + blocks - 1) * hop_samples
     buffer = torch.nn.functional.pad(tail, (0, total_samples - overlap_samples))
     by_hop = buffer.view(rows, count + blocks - 1, hop_samples)
@@ -44,9 +41,7 @@ def overlap_add_ref(
     return samples.masked_fill(past_end, 0.0), buffer.gather(1, at)
 
 
-def overlap_add(
-    frames: Tensor, hop_samples: int, tail: Tensor, lengths: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def overlap_add(frames: Tensor, hop_samples: int, tail: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Add frames that start every ``hop_samples`` and overlap, keeping what is not finished.
 
     Args:

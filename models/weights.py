@@ -110,31 +110,34 @@ def load_weights(
     Raises:
         WeightsError: names every missing, unused, doubled or differently shaped tensor.
         FileNotFoundError: no such file.
+        In both cases ``module`` is as it was.
     """
     available, doubled = _renamed(read_tensors(path), rename or {}, ignore)
-    targets = module.state_dict()
     taken: set[str] = set()
     missing: list[str] = []
     misfits: list[str] = []
-    with torch.no_grad():
-        for name, target in targets.items():
-            sources = _sources(name, fused or {})
-            absent = [source for source in sources if source not in available]
-            taken.update(sources)
-            if absent:
-                missing += absent
-                continue
-            parts = [available[source] for source in sources]
-            problem = _problem(parts, target)
-            if problem:
-                misfits.append(f"{name} ({problem})")
-            else:
-                target.copy_(parts[0] if len(parts) == 1 else torch.cat(parts))
+    fitting: list[tuple[Tensor, list[Tensor]]] = []
+    for name, target in module.state_dict().items():
+        sources = _sources(name, fused or {})
+        absent = [source for source in sources if source not in available]
+        taken.update(sources)
+        if absent:
+            missing += absent
+            continue
+        parts = [available[source] for source in sources]
+        problem = _problem(parts, target)
+        if problem:
+            misfits.append(f"{name} ({problem})")
+        else:
+            fitting.append((target, parts))
     unused = sorted(available.keys() - taken)
     faults = {"missing": missing, "unused": unused, "doubled": doubled, "of the wrong shape or kind": misfits}
     if any(faults.values()):
         listed = "; ".join(f"{what}: {_listing(names)}" for what, names in faults.items() if names)
         raise WeightsError(f"{path} does not fit {type(module).__name__}. Tensors {listed}")
+    with torch.no_grad():
+        for target, parts in fitting:
+            target.copy_(parts[0] if len(parts) == 1 else torch.cat(parts))
     return read_metadata(path)
 
 
