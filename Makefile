@@ -1,0 +1,51 @@
+# Everything a checkout needs. `make demo` and `make test` work on a fresh machine
+# with Python 3.11 (or newer), gcc and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TEXT ?= ../shared/text
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test test-all lint bench train train-voice train-ears proto clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	touch $@
+
+demo: setup
+	$(BIN)/python -m demo.run
+
+test: setup
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-all: setup
+	$(BIN)/python -m pytest -m "not gpu"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/descant bench tts
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.voice_quality
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.word_error_rate
+
+train: train-voice train-ears
+
+train-voice: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m training.voice.train --text-folder $(TEXT)
+
+train-ears: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m training.ears.train --text-folder $(TEXT)
+
+proto: setup
+	$(BIN)/python -m grpc_tools.protoc -Iserver/pb=proto --python_out=. --pyi_out=. --grpc_python_out=. server/pb/speech.proto
+
+clean:
+	rm -rf $(VENV) build dist data

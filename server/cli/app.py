@@ -1,0 +1,55 @@
+"""The command `descant`: which sub-commands there are. Each imports what it needs only when it runs."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from server.cli import bench, doctor, keys, serve, speech
+from server.config import ConfigError
+from server.errors import DescantError
+
+
+class Application(typer.Typer):
+    """Typer, with our own errors printed as one line instead of a traceback."""
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        try:
+            return super().__call__(*args, **kwargs)
+        except (ConfigError, DescantError) as error:
+            typer.secho(f"descant: {error}", err=True, fg="red")
+            sys.exit(2)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"descant {version('descant')}")
+        raise typer.Exit
+
+
+app = Application(
+    name="descant",
+    help="Self-hosted streaming text-to-speech and speech-to-text, drop-in for the Cartesia API.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _root(
+    version_: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("serve")(serve.serve)
+app.command("speak")(speech.speak)
+app.command("transcribe")(speech.transcribe)
+app.command("voices")(speech.voices)
+app.command("doctor")(doctor.doctor)
+app.add_typer(keys.app, name="keys")
+app.add_typer(bench.app, name="bench")

@@ -1,0 +1,99 @@
+"""`descant serve`: start the server and say on one screen what it does."""
+
+import asyncio
+import json
+import logging
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from server.config import Settings, load_settings, unknown_environment
+from server.main import Listening, build, check_exposure, key_store
+from server.main import serve as run_server
+
+
+def _help(setting: str) -> str:
+    field = Settings.model_fields[setting]
+    return f"{field.description} Default: {field.default}."
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help=_help("host"))] = None,
+    port: Annotated[int | None, typer.Option(help=_help("port"))] = None,
+    grpc_port: Annotated[int | None, typer.Option(help=_help("grpc_port"))] = None,
+    metrics_port: Annotated[int | None, typer.Option(help=_help("metrics_port"))] = None,
+    device: Annotated[str | None, typer.Option(help=_help("device"))] = None,
+    threads: Annotated[int | None, typer.Option(help=_help("threads"))] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with settings.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Announce the addresses as one JSON line.")] = False,
+) -> None:
+    """Serve the Cartesia API and gRPC from the models on this machine."""
+    flags = {"host": host, "port": port, "grpc_port": grpc_port, "metrics_port": metrics_port, "device": device, "threads": threads}
+    settings = load_settings(config, flags)
+    check_exposure(settings, key_store(settings))
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for line in unknown_environment():
+        logging.getLogger("descant").warning("environment variable %s sets nothing", line)
+    parts = build(settings)
+    asyncio.run(run_server(parts, _announce_json if as_json else _announce))
+    typer.echo("Stopped.", err=True)
+
+
+def _describe(listening: Listening) -> dict[str, Any]:
+    parts = listening.parts
+    base = f"http://{_url_host(parts.settings.host)}"
+    return {
+        "version": version("descant"),
+        "device": parts.device,
+        "url": f"{base}:{listening.http_port}",
+        "grpc": f"{_url_host(parts.settings.host)}:{listening.grpc_port}" if listening.grpc_port is not None else None,
+        "metrics": f"{base}:{listening.metrics_port}/metrics" if listening.metrics_port is not None else None,
+    }
+
+
+def _announce_json(listening: Listening) -> None:
+    print(json.dumps(_describe(listening)), flush=True)
+
+
+def _announce(listening: Listening) -> None:
+    parts, where = listening.parts, _describe(listening)
+    voices = parts.voices.list()
+    keys = "required" if parts.keys.list() or parts.settings.require_keys else "not needed on loopback (clients may send any)"
+    device = parts.device if parts.device != "cpu" else f"cpu, {parts.settings.threads} thread(s) per model"
+    if parts.device == "cpu" and parts.settings.device == "auto":
+        device += " (no CUDA device found; `descant doctor` says why)"
+    speech, ears = _ids_by_family(parts.catalog.speech), _ids_by_family(parts.catalog.recognition)
+    lines = [
+        f"Descant {where['version']} on {device}",
+        "",
+        f"  HTTP, SSE, WebSocket  {where['url']}",
+        f"  gRPC                  {where['grpc'] or 'off'}",
+        f"  metrics               {where['metrics'] or 'off'}",
+        f"  API keys              {keys}",
+        "",
+        *[f"  speaks  {family:9} as {ids}" for family, ids in speech.items()],
+        *[f"  hears   {family:9} as {ids}" for family, ids in ears.items()],
+        f"  voices  {', '.join(voice.name for voice in voices)}  (`descant voices` shows ids)",
+        "",
+        "Try it from another terminal:",
+        f"  curl -s {where['url']}/tts/bytes -H 'Content-Type: application/json' -o hello.wav -d \\",
+        f"""    '{{"model_id":"sonic-turbo","transcript":"Hello there.","voice":"{voices[0].id}","""
+        """"output_format":{"container":"wav","encoding":"pcm_s16le","sample_rate":24000}}'""",
+        f"  curl -s {where['url']}/stt -F file=@hello.wav -F model=ink-whisper",
+        f"Or point a Cartesia client at it: CARTESIA_BASE_URL={where['url']}",
+        "Stop with Ctrl-C.",
+    ]
+    print("\n".join(lines), flush=True)
+
+
+def _ids_by_family(table: Any) -> dict[str, str]:
+    families: dict[str, list[str]] = {}
+    for model_id, family in table.items():
+        families.setdefault(family, []).append(model_id)
+    return {family: f"{', '.join(ids[:4])} and {len(ids) - 4} more ids" if len(ids) > 5 else ", ".join(ids) for family, ids in families.items()}
+
+
+def _url_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,160 @@
+"""`descant speak`, `transcribe` and `voices`: the models without a listening server."""
+
+import asyncio
+import json
+import time
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from server.cli.progress import progress
+from server.config import load_settings
+from server.errors import InvalidRequest
+from server.types import (
+    MP3_BIT_RATES_BPS,
+    AudioFormat,
+    Container,
+    Controls,
+    Encoding,
+    SpeechRequest,
+    SpokenAudio,
+    Transcript,
+    TranscriptionRequest,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+
+def speak(
+    text: Annotated[str, typer.Argument(help="What to say; '-' reads standard input.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .wav, .mp3 or .raw.")],
+    voice: Annotated[str | None, typer.Option(help="Voice id or name; the first of `descant voices` if absent.")] = None,
+    speed: Annotated[float, typer.Option(min=0.6, max=1.5, help="1.5 is half as fast again.")] = 1.0,
+    volume: Annotated[float, typer.Option(min=0.5, max=2.0, help="Factor on the amplitude.")] = 1.0,
+    pitch: Annotated[float, typer.Option(min=-12, max=12, help="Shift in semitones.")] = 0.0,
+    sample_rate: Annotated[int, typer.Option(help="Hz; 24000 is the model's own.")] = 24000,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say TEXT into a file."""
+    audio_format = _format_for(output, sample_rate)
+    if text == "-":
+        text = typer.get_text_stream("stdin").read()
+    if not text.strip():
+        raise InvalidRequest("text: is empty", field="text")
+    controls = Controls(speed=speed, volume=volume, pitch_semitones=pitch)
+    result = asyncio.run(_speak(text, output, audio_format, voice, controls, device))
+    if as_json:
+        typer.echo(json.dumps(result))
+        return
+    typer.echo(
+        f"{output}: {result['audio_s']:.2f} s of audio in {result['wall_s']:.2f} s, "
+        f"first audio after {result['first_audio_ms']:.0f} ms (model loaded before)"
+    )
+
+
+async def _speak(
+    text: str, output: Path, audio_format: AudioFormat, voice: str | None, controls: Controls, device: str | None
+) -> dict[str, float | str]:
+    from server.audio.output import OutputChain
+    from server.main import build, running_engine
+
+    parts = build(load_settings(flags={"device": device}))
+    chosen = parts.voices.find(voice) if voice else parts.voices.list()[0]
+    async with running_engine(parts) as engine:
+        start_s = time.perf_counter()
+        stream = engine.speak(SpeechRequest(
+            family=parts.settings.speech_model, voice=chosen, request_id=str(uuid.uuid4()), controls=controls, received_s=start_s
+        ))  # fmt: skip
+        chain = OutputChain(audio_format, stream.sample_rate_hz)
+        first_s, samples = 0.0, 0
+        stream.push(text)
+        stream.finish()
+        body = bytearray()
+        with progress("speaking") as advance:
+            async for event in stream:
+                if isinstance(event, SpokenAudio):
+                    first_s = first_s or time.perf_counter() - start_s
+                    samples += len(event.pcm)
+                    body += chain.encode(event.pcm)
+                    advance()
+        body += chain.finish()
+        output.write_bytes(chain.whole_file(bytes(body)))
+    audio_s = samples / stream.sample_rate_hz
+    return {"file": str(output), "voice": chosen.name, "audio_s": audio_s, "wall_s": time.perf_counter() - start_s, "first_audio_ms": first_s * 1000}
+
+
+def _format_for(output: Path, sample_rate_hz: int) -> AudioFormat:
+    containers = {".wav": Container.WAV, ".mp3": Container.MP3, ".raw": Container.RAW}
+    container = containers.get(output.suffix.lower())
+    if container is None:
+        raise InvalidRequest.choice("output", output.name, ("*.wav", "*.mp3", "*.raw"))
+    return AudioFormat(container, Encoding.PCM_S16LE, sample_rate_hz, MP3_BIT_RATES_BPS[-2])
+
+
+def transcribe(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="wav, mp3, flac, ogg, webm, m4a …")],
+    words: Annotated[bool, typer.Option("--words", help="Show the time of each word.")] = False,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write down what is said in FILE."""
+    result = asyncio.run(_transcribe(file, device))
+    if as_json:
+        typer.echo(json.dumps(result))
+        return
+    typer.echo(result["text"])
+    if words:
+        for word, start_s, end_s in result["words"]:  # type: ignore[attr-defined]
+            typer.echo(f"{start_s:8.2f} {end_s:8.2f}  {word}")
+
+
+async def _transcribe(file: Path, device: str | None) -> dict[str, object]:
+    from server.audio.files import decode_file
+    from server.main import build, running_engine
+
+    settings = load_settings(flags={"device": device})
+    pcm = decode_file(file.read_bytes(), max_s=settings.limits.max_upload_s)
+    parts = build(settings)
+    texts: list[str] = []
+    words: list[tuple[str, float, float]] = []
+    async with running_engine(parts) as engine:
+        stream = engine.transcribe(TranscriptionRequest(
+            family=settings.recognition_model, request_id=str(uuid.uuid4()), interim=False, received_s=time.perf_counter()
+        ))  # fmt: skip
+
+        async def feed() -> None:
+            block = stream.sample_rate_hz
+            for start in range(0, len(pcm), block):
+                await stream.feed(pcm[start : start + block])
+            stream.finish()
+
+        feeding = asyncio.create_task(feed())
+        with progress("listening") as advance:
+            async for event in stream:
+                if isinstance(event, Transcript) and event.is_final:
+                    texts.append(event.text)
+                    words += [(word.word, word.start_s, word.end_s) for word in event.words]
+                    advance()
+        await feeding
+    return {"text": "".join(texts).strip(), "words": words, "duration_s": len(pcm) / stream.sample_rate_hz}
+
+
+def voices(as_json: AsJson = False) -> None:
+    """List the voices that the installed model speaks with."""
+    from models.registry import load_synthesizer
+    from server.voices import VoiceStore
+
+    store = VoiceStore(load_synthesizer(load_settings().speech_model, "cpu", 1).info.voices)
+    rows = [
+        {"id": voice.id, "name": voice.name, "locale": voice.locale, "gender": voice.gender, "description": voice.description}
+        for voice in store.list()
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    for row in rows:
+        typer.echo(f"{row['id']}  {row['name']:10} {row['locale']:6} {row['gender']:15} {row['description']}")

@@ -1,0 +1,191 @@
+"""Composition root: settings in, a running server out. Nothing else joins parts.
+
+Cheap checks come before expensive imports: a typing error in a setting or a
+missing key stops the start in well under a second, without loading torch.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from server.catalog import Catalog, build_catalog
+from server.config import ConfigError, Settings
+from server.keys import KeyStore
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from server.engine.engine import Engine
+    from server.metrics import Metrics
+    from server.voices import VoiceStore
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The joined server before it listens."""
+
+    settings: Settings
+    engine: "Engine"
+    voices: "VoiceStore"
+    catalog: Catalog
+    keys: KeyStore
+    metrics: "Metrics"
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a started server answers; a port of None is turned off."""
+
+    parts: Parts
+    http_port: int
+    grpc_port: int | None
+    metrics_port: int | None
+
+
+def key_store(settings: Settings) -> KeyStore:
+    return KeyStore(settings.data_dir / "keys.json")
+
+
+def check_exposure(settings: Settings, keys: KeyStore) -> None:
+    """Refuse to listen beyond loopback while nobody needs a key. Raises ConfigError with the way out."""
+    if not settings.is_loopback and not keys.list():
+        raise ConfigError(
+            f"refusing to listen on {settings.host} without API keys: anyone who reaches the port could use the server. "
+            "Create one with `descant keys create NAME`, or listen on 127.0.0.1."
+        )
+
+
+def choose_device(wanted: str) -> str:
+    """Turn ``auto`` into a device; raises ConfigError when a named one is not there."""
+    import torch
+
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda"):
+        index = int(wanted.partition(":")[2] or 0)
+        if not torch.cuda.is_available() or index >= torch.cuda.device_count():
+            raise ConfigError(
+                f"device: {wanted} is not available (torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices). "
+                "Use --device cpu, or run `descant doctor` to see what is missing."
+            )
+    return wanted
+
+
+def build(settings: Settings) -> Parts:
+    """Load the models and join all parts; nothing listens and no thread runs yet."""
+    keys = key_store(settings)
+    check_exposure(settings, keys)
+    import torch
+
+    from models.registry import load_recognizer, load_synthesizer
+    from models.silero_vad import SileroDetector
+    from server.engine.engine import Engine
+    from server.metrics import Metrics
+    from server.text.frontend import TextFrontEnd
+    from server.voices import VoiceStore
+
+    device = choose_device(settings.device)
+    torch.set_num_threads(settings.threads)
+    limits = settings.limits
+    synthesizer = load_synthesizer(settings.speech_model, device, limits.max_speech_sessions)
+    recognizer = load_recognizer(settings.recognition_model, device, max_batch=16)
+    metrics = Metrics()
+    engine = Engine(
+        synthesizers={settings.speech_model: synthesizer},
+        recognizers={settings.recognition_model: recognizer},
+        detector=SileroDetector(),
+        front_end=TextFrontEnd(),
+        limits=limits,
+        metrics=metrics,
+    )
+    catalog = build_catalog(settings.speech_model, settings.recognition_model, settings.model_ids)
+    return Parts(settings, engine, VoiceStore(synthesizer.info.voices), catalog, keys, metrics, device)
+
+
+@contextlib.asynccontextmanager
+async def running_engine(parts: Parts) -> AsyncIterator["Engine"]:
+    """The engine alone, for commands that need no listening server."""
+    await parts.engine.start()
+    try:
+        yield parts.engine
+    finally:
+        await parts.engine.stop(drain_s=0)
+
+
+async def serve(parts: Parts, announce: Callable[[Listening], None]) -> None:
+    """Listen until SIGTERM or SIGINT, then drain. A second signal ends at once."""
+    import uvicorn
+
+    from server.api.app import build_app
+    from server.metrics import serve_metrics
+    from server.rpc.server import GrpcServer
+
+    settings, engine = parts.settings, parts.engine
+    joined = (engine, parts.voices, parts.catalog, parts.keys, settings, parts.metrics)
+    http_socket = _bind(settings.host, settings.port)
+    server = _http_server(uvicorn.Config(
+        build_app(*joined), ws="websockets-sansio", loop="uvloop", http="httptools", lifespan="off", access_log=False,
+        log_level=settings.log_level, ws_max_size=4 * 1024 * 1024, timeout_graceful_shutdown=5, server_header=False,
+    ))  # fmt: skip
+    grpc = GrpcServer(*joined) if settings.grpc_port >= 0 else None
+    metrics_port = None
+    if settings.metrics_port >= 0:
+        metrics_port = serve_metrics(parts.metrics, settings.host, settings.metrics_port)
+    await engine.start()
+    grpc_port = await grpc.start(settings.host, settings.grpc_port) if grpc else None
+    stop = _stop_on_signals(server)
+    listener = asyncio.create_task(server.serve(sockets=[http_socket]))
+    while not server.started and not listener.done():
+        await asyncio.sleep(0.01)
+    announce(Listening(parts, http_socket.getsockname()[1], grpc_port, metrics_port))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({stopped, listener}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    await engine.stop(settings.limits.drain_s)
+    if grpc:
+        await grpc.stop(grace_s=1.0)
+    server.should_exit = True
+    await listener
+
+
+def _http_server(config: "uvicorn.Config") -> "uvicorn.Server":
+    import uvicorn
+
+    class HttpServer(uvicorn.Server):
+        """Leaves signals to us: uvicorn's own handling would cut streams before they are drained."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    return HttpServer(config)
+
+
+def _stop_on_signals(server: "uvicorn.Server") -> asyncio.Event:
+    stop = asyncio.Event()
+
+    def handle() -> None:
+        if stop.is_set():
+            server.force_exit = True
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, handle)
+    return stop
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port") from None
+    return listener
