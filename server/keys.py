@@ -1,0 +1,115 @@
+"""Key store: API keys as SHA-256 hashes in one private JSON file.
+
+A key is 256 random bits, so a plain fast hash is enough: there is no weak
+password to slow an attacker down for. The file is replaced as a whole, has mode
+600, and is read again when it changes, so keys made or revoked by the command
+line count at once in a running server.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_PREFIX = "sk_descant_"
+
+
+class KeyFileError(Exception):
+    """The key file is damaged or cannot be used; the message says how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """What is kept of a key. ``hint`` is its first characters, to tell keys apart."""
+
+    id: str
+    name: str
+    hint: str
+    created_at: str
+    """RFC 3339, UTC."""
+    sha256: str
+
+
+class KeyStore:
+    """Keys in ``path``, which need not exist."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, int, int] | None = None
+        self._keys: tuple[ApiKey, ...] = ()
+
+    def create(self, name: str) -> str:
+        """Make a key and return its plain text, which is not kept anywhere."""
+        plain = _PREFIX + secrets.token_urlsafe(32)
+        key = ApiKey(
+            id="key_" + secrets.token_hex(6),
+            name=name,
+            hint=plain[: len(_PREFIX) + 4],
+            created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            sha256=_hash(plain),
+        )
+        self._write((*self.list(), key))
+        return plain
+
+    def list(self) -> Sequence[ApiKey]:
+        """All keys, oldest first. Raises KeyFileError when the file is damaged."""
+        self._refresh()
+        return self._keys
+
+    def revoke(self, key_id: str) -> bool:
+        """Forget a key; False when there is none with this id."""
+        keys = self.list()
+        kept = tuple(key for key in keys if key.id != key_id)
+        if len(kept) == len(keys):
+            return False
+        self._write(kept)
+        return True
+
+    def verify(self, plain: str) -> str | None:
+        """The id of the key with this plain text, or None. Takes the same time wherever a match stands."""
+        wanted = _hash(plain)
+        found = None
+        for key in self.list():
+            if hmac.compare_digest(key.sha256, wanted):
+                found = key.id
+        return found
+
+    def _refresh(self) -> None:
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            self._stamp, self._keys = None, ()
+            return
+        stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
+        if stamp == self._stamp:
+            return
+        try:
+            rows = json.loads(self._path.read_text(encoding="utf-8"))
+            self._keys = tuple(ApiKey(**row) for row in rows["keys"])
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise KeyFileError(f"cannot read the key file {self._path}: {error}; restore it or delete it") from None
+        self._stamp = stamp
+
+    def _write(self, keys: Sequence[ApiKey]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # mkstemp makes the file with mode 600, and the rename keeps it.
+        handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".keys-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump({"keys": [asdict(key) for key in keys]}, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(self._path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def _hash(plain: str) -> str:
+    return hashlib.sha256(plain.encode("utf-8", "surrogateescape")).hexdigest()

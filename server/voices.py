@@ -1,0 +1,112 @@
+"""Voice store: list, look up, mix. Voices are records of the models; nothing here touches a file.
+
+A client written for Cartesia's cloud names voices of its library. The ids that
+documents, samples and SDKs use by default are answered by a local voice of the
+same gender, by the visible table `STAND_INS`; every other unknown id is refused.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from models.base import Voice
+from server.errors import InvalidRequest, VoiceNotFound
+
+STAND_INS: Mapping[str, tuple[str, str]] = {
+    "f786b574-daa5-4673-aa0c-cbe3e8534c02": ("Katie", "feminine"),
+    "a5136bf9-224c-4d76-b823-52bd5efcffcc": ("Jameson", "masculine"),
+    "a0e99841-438c-4a64-b679-ae501e7d6091": ("documentation sample", "masculine"),
+    "694f9389-aac1-45b6-b726-9d9369183238": ("documentation and SDK sample", "feminine"),
+    "bf0a246a-8642-498a-9950-80c35e9276b5": ("documentation sample", "feminine"),
+    "6ccbfb76-1fc6-48f7-b71d-91ac6298247b": ("SDK fallback of no_more_inputs()", "feminine"),
+    "e07c00bc-4134-4eae-9ea4-1a55fb45746b": ("SDK read-me", "feminine"),
+}
+"""Cartesia id to (what it is there, gender of the local voice that stands in)."""
+
+_MIX_PART = re.compile(r"(?P<voice>[^+:]+?)\s*(?::\s*(?P<weight>[0-9]*\.?[0-9]+))?")
+_MAX_MIX_PARTS = 8
+
+
+class VoiceStore:
+    """The voices of this server, in a stable order; the first is the default."""
+
+    def __init__(self, voices: Iterable[Voice], stand_ins: Mapping[str, tuple[str, str]] = STAND_INS) -> None:
+        self._voices = tuple(voices)
+        if not self._voices:
+            raise ValueError("a voice store needs at least one voice")
+        self._by_id = {voice.id.lower(): voice for voice in self._voices}
+        self._by_name = {voice.name.lower(): voice for voice in self._voices}
+        if len(self._by_id) != len(self._voices) or len(self._by_name) != len(self._voices):
+            raise ValueError("voice ids and names must be unique")
+        self._stand_ins = {
+            foreign: self._of_gender(gender) for foreign, (_, gender) in stand_ins.items() if foreign not in self._by_id
+        }
+
+    def list(self) -> list[Voice]:
+        return list(self._voices)
+
+    def languages(self) -> tuple[str, ...]:
+        """Every language some voice speaks, sorted."""
+        return tuple(sorted({voice.language for voice in self._voices}))
+
+    def get(self, voice_id: str) -> Voice:
+        """The voice with this id, a stand-in for a well-known foreign id, or a mixture.
+
+        A mixture is written ``first:0.7+second:0.3`` with ids or names; weights are
+        relative and 1 where absent. Raises VoiceNotFound with the accepted ids.
+        """
+        wanted = voice_id.strip().lower()
+        found = self._by_id.get(wanted) or self._stand_ins.get(wanted)
+        if found is not None:
+            return found
+        if "+" in wanted:
+            return self._mixture(wanted)
+        listed = ", ".join(f"{voice.id} ({voice.name})" for voice in self._voices)
+        raise VoiceNotFound(f"voice: no voice has the id {voice_id!r}; accepted values: {listed}", field="voice")
+
+    def find(self, text: str) -> Voice:
+        """Like `get`, and takes a voice's name in any case too."""
+        return self._by_name.get(text.strip().lower()) or self.get(text)
+
+    def mix(self, parts: Sequence[tuple[Voice, float]]) -> Voice:
+        """One voice between several. Weights are relative, at least 0, with a positive sum.
+
+        Raises InvalidRequest for unusable weights or voices of different languages.
+        """
+        total = math.fsum(weight for _, weight in parts)
+        if not parts or not math.isfinite(total) or total <= 0 or min(weight for _, weight in parts) < 0:
+            raise InvalidRequest("voice: the weights of a mixture must be at least 0 and not all 0", field="voice")
+        voices = [voice for voice, _ in parts]
+        if len({voice.language for voice in voices}) > 1:
+            raise InvalidRequest("voice: the voices of a mixture must speak the same language", field="voice")
+        speakers: dict[str, float] = {}
+        for voice, weight in parts:
+            for speaker, share in voice.speakers:
+                speakers[speaker] = speakers.get(speaker, 0.0) + share * weight / total
+        first = voices[0]
+        genders = {voice.gender for voice in voices}
+        shares = [(voice, weight / total) for voice, weight in parts]
+        return Voice(
+            id="+".join(f"{voice.id}:{share:.4g}" for voice, share in shares),
+            name=" + ".join(f"{voice.name} {share:.0%}" for voice, share in shares),
+            description="A mixture of " + " and ".join(voice.name for voice in voices) + ".",
+            language=first.language,
+            locale=first.locale,
+            gender=first.gender if len(genders) == 1 else "gender_neutral",
+            speakers=tuple(speakers.items()),
+        )
+
+    def _mixture(self, text: str) -> Voice:
+        pieces = text.split("+")
+        if len(pieces) > _MAX_MIX_PARTS:
+            raise InvalidRequest(f"voice: a mixture takes at most {_MAX_MIX_PARTS} voices", field="voice")
+        parts = []
+        for piece in pieces:
+            match = _MIX_PART.fullmatch(piece.strip())
+            if match is None:
+                raise InvalidRequest(f"voice: {piece!r} is not 'voice' or 'voice:weight'", field="voice")
+            parts.append((self.find(match["voice"]), float(match["weight"] or 1.0)))
+        return self.mix(parts)
+
+    def _of_gender(self, gender: str) -> Voice:
+        return next((voice for voice in self._voices if voice.gender == gender), self._voices[0])
