@@ -1,0 +1,117 @@
+"""Pronunciation of words that no lexicon lists: a small convolutional network run by NumPy.
+
+Every letter gives two output slots; the slots are read as in connectionist
+temporal classification (Graves et al. 2006): repeats merge, blanks vanish. The
+weights are trained by ``training/letter_to_sound`` on the lexicon itself.
+"""
+
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load
+
+from models.phones import ARPABET_TO_IPA, VOWELS
+from server.text.lexicon import PhoneWithStress, Pronunciation
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz'"
+"""Input alphabet; 0 is padding, letter i has the code i + 1."""
+
+SLOTS_PER_LETTER = 2
+BLANK = 0
+
+
+def output_classes() -> tuple[PhoneWithStress, ...]:
+    """What the classes 1... mean: consonants, then each vowel unstressed, primary, secondary."""
+    symbols = list(ARPABET_TO_IPA.values())
+    consonants = [PhoneWithStress(symbol) for symbol in symbols if symbol not in VOWELS]
+    vowels = [PhoneWithStress(symbol, stress) for symbol in symbols if symbol in VOWELS for stress in (0, 1, 2)]
+    return (*consonants, *vowels)
+
+
+CLASSES = output_classes()
+MAX_LETTERS = 64
+
+Matrix = NDArray[np.float32]
+
+
+class LetterToSound:
+    """The trained network.
+
+    Tensors: ``embedding`` [letters + 1, C]; per layer i ``layers.i.weight``
+    [K, C, C] (tap, in, out) and ``layers.i.bias`` [C]; ``head.weight``
+    [C, slots * (classes + 1)] and ``head.bias``.
+    """
+
+    def __init__(self, tensors: dict[str, Matrix]) -> None:
+        widened = {name: np.asarray(value, dtype=np.float32) for name, value in tensors.items()}
+        self._embedding = widened["embedding"]
+        count = sum(name.endswith(".weight") for name in widened if name.startswith("layers."))
+        self._layers = [(widened[f"layers.{index}.weight"], widened[f"layers.{index}.bias"]) for index in range(count)]
+        self._head = (widened["head.weight"], widened["head.bias"])
+
+    def pronounce(self, word: str) -> Pronunciation:
+        """Phones of a lower-case word; letters outside a-z and ' are ignored, length is capped at 64."""
+        codes = [LETTERS.index(char) + 1 for char in word[:MAX_LETTERS] if char in LETTERS]
+        if not codes:
+            return ()
+        return _one_primary_stress(*_read_slots(self._scores(np.asarray(codes))))
+
+    def _scores(self, codes: NDArray[np.int64]) -> Matrix:
+        """Class scores [letters * slots, classes + 1] for letter codes [letters]."""
+        hidden = self._embedding[codes]
+        for weight, bias in self._layers:
+            hidden = hidden + np.maximum(_convolve(_rms_normalised(hidden), weight) + bias, 0.0)
+        weight, bias = self._head
+        scores = _rms_normalised(hidden) @ weight + bias
+        return scores.reshape(len(codes) * SLOTS_PER_LETTER, len(CLASSES) + 1).astype(np.float32)
+
+
+def _rms_normalised(hidden: Matrix) -> Matrix:
+    scale = np.sqrt(np.mean(hidden * hidden, axis=1, keepdims=True) + 1e-6)
+    normalised: Matrix = hidden / scale
+    return normalised
+
+
+def _convolve(hidden: Matrix, weight: Matrix) -> Matrix:
+    taps = weight.shape[0]
+    padded = np.pad(hidden, ((taps // 2, taps // 2), (0, 0)))
+    columns = np.concatenate([padded[tap : tap + len(hidden)] for tap in range(taps)], axis=1)
+    product: Matrix = columns @ weight.reshape(-1, weight.shape[2])
+    return product
+
+
+def _read_slots(scores: Matrix) -> tuple[list[PhoneWithStress], list[float]]:
+    """Best class of each slot, repeats merged and blanks dropped; with the score of each phone."""
+    best = scores.argmax(axis=1)
+    phones: list[PhoneWithStress] = []
+    confidence: list[float] = []
+    previous = BLANK
+    for slot, label in enumerate(best.tolist()):
+        if label not in (BLANK, previous):
+            phones.append(CLASSES[label - 1])
+            confidence.append(float(scores[slot, label]))
+        previous = label
+    return phones, confidence
+
+
+def _one_primary_stress(phones: list[PhoneWithStress], confidence: list[float]) -> Pronunciation:
+    """Keep the surest primary stress, make others secondary; without any, stress the first vowel."""
+    primary = [index for index, phone in enumerate(phones) if phone.stress == 1]
+    if primary:
+        kept = max(primary, key=lambda index: confidence[index])
+        for index in primary:
+            if index != kept:
+                phones[index] = PhoneWithStress(phones[index].symbol, 2)
+    else:
+        vowel = next((index for index, phone in enumerate(phones) if phone.symbol in VOWELS), None)
+        if vowel is not None:
+            phones[vowel] = PhoneWithStress(phones[vowel].symbol, 1)
+    return tuple(phones)
+
+
+@cache
+def english_letter_to_sound() -> LetterToSound:
+    """The network of the package, loaded once per process."""
+    return LetterToSound(load((files("server.text") / "letter_to_sound.safetensors").read_bytes()))

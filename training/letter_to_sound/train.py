@@ -1,0 +1,160 @@
+"""Train the letter-to-sound network on the lexicon and measure it on words held out.
+
+    python -m training.letter_to_sound.train --epochs 5 \
+        --output server/text/letter_to_sound.safetensors --report training/reports/letter_to_sound.md
+
+One word in twenty is held out (by a checksum of its spelling, so the split never
+moves). Loss: connectionist temporal classification over two slots per letter.
+"""
+
+import argparse
+import json
+import time
+import zlib
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+from torch import Tensor, nn
+
+from server.text.letter_to_sound import BLANK, CLASSES, LETTERS, SLOTS_PER_LETTER, LetterToSound
+from server.text.lexicon import PhoneWithStress, Pronunciation, english_lexicon
+from training.letter_to_sound.measure import Score, score_words
+
+CHANNELS = 128
+TAPS = 5
+LAYERS = 5
+BATCH_WORDS = 256
+PEAK_LEARNING_RATE = 2e-3
+HELD_OUT_ONE_IN = 20
+
+
+class Network(nn.Module):
+    """Residual convolutions over letters; the same arithmetic as `LetterToSound`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(len(LETTERS) + 1, CHANNELS, padding_idx=0)
+        self.convolutions = nn.ModuleList(nn.Conv1d(CHANNELS, CHANNELS, TAPS, padding=TAPS // 2) for _ in range(LAYERS))
+        self.head = nn.Linear(CHANNELS, SLOTS_PER_LETTER * (len(CLASSES) + 1))
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Letter codes [B, L] (0 pads the end) to log probabilities [B, L * slots, classes + 1]."""
+        mask = (codes != 0).unsqueeze(-1)
+        hidden = self.embedding(codes)
+        for convolution in self.convolutions:
+            change = convolution((_rms_normalised(hidden) * mask).transpose(1, 2)).transpose(1, 2)
+            hidden = hidden + nn.functional.dropout(change.relu(), 0.1, self.training)
+        scores = self.head(_rms_normalised(hidden))
+        batch, letters, _ = scores.shape
+        log_probabilities: Tensor = scores.view(batch, letters * SLOTS_PER_LETTER, -1).log_softmax(-1)
+        return log_probabilities
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The weights in the layout of `LetterToSound`, half precision."""
+        named = {"embedding": self.embedding.weight, "head.weight": self.head.weight.T, "head.bias": self.head.bias}
+        for index, convolution in enumerate(self.convolutions):
+            assert isinstance(convolution, nn.Conv1d)
+            assert convolution.bias is not None
+            named[f"layers.{index}.weight"] = convolution.weight.permute(2, 1, 0)
+            named[f"layers.{index}.bias"] = convolution.bias
+        return {name: value.detach().half().contiguous().numpy() for name, value in named.items()}
+
+
+def _rms_normalised(hidden: Tensor) -> Tensor:
+    return hidden / (hidden.square().mean(-1, keepdim=True) + 1e-6).sqrt()
+
+
+@dataclass(frozen=True)
+class Example:
+    codes: list[int]
+    labels: list[int]
+
+
+def split_words(spellings: dict[str, Pronunciation]) -> tuple[list[str], list[str]]:
+    """Training words and held-out words."""
+    held_out = [word for word in spellings if zlib.crc32(word.encode()) % HELD_OUT_ONE_IN == 0]
+    held_set = set(held_out)
+    return [word for word in spellings if word not in held_set], held_out
+
+
+def make_example(word: str, phones: Pronunciation) -> Example | None:
+    """Codes and labels; None where the slots are too few for the phones (abbreviations)."""
+    index_of = {phone: index + 1 for index, phone in enumerate(CLASSES)}
+    codes = [LETTERS.index(char) + 1 for char in word]
+    labels = [index_of[PhoneWithStress(*phone)] for phone in phones]
+    repeats = sum(one == two for one, two in pairwise(labels))
+    return Example(codes, labels) if len(labels) + repeats <= SLOTS_PER_LETTER * len(codes) else None
+
+
+def batches(examples: list[Example], generator: np.random.Generator) -> list[list[Example]]:
+    """Batches of words of like length, in random order."""
+    order = sorted(range(len(examples)), key=lambda index: (len(examples[index].codes), generator.random()))
+    groups = [order[start : start + BATCH_WORDS] for start in range(0, len(order), BATCH_WORDS)]
+    return [[examples[index] for index in groups[group]] for group in generator.permutation(len(groups))]
+
+
+def batch_loss(network: Network, batch: list[Example]) -> Tensor:
+    longest = max(len(example.codes) for example in batch)
+    codes = torch.zeros(len(batch), longest, dtype=torch.long)
+    for row, example in enumerate(batch):
+        codes[row, : len(example.codes)] = torch.tensor(example.codes)
+    log_probabilities = network(codes).transpose(0, 1)
+    loss: Tensor = nn.functional.ctc_loss(
+        log_probabilities,
+        torch.tensor([label for example in batch for label in example.labels]),
+        torch.tensor([SLOTS_PER_LETTER * len(example.codes) for example in batch]),
+        torch.tensor([len(example.labels) for example in batch]),
+        blank=BLANK,
+    )
+    return loss
+
+
+def train(epochs: int, output: Path, report: Path, command: str) -> None:
+    spellings = dict(english_lexicon().spellings())
+    train_words, held_out = split_words(spellings)
+    examples = [example for word in train_words if (example := make_example(word, spellings[word]))]
+    torch.manual_seed(7)
+    generator = np.random.default_rng(7)
+    network = Network()
+    steps = epochs * (len(examples) // BATCH_WORDS + 1)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=PEAK_LEARNING_RATE, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LEARNING_RATE, total_steps=steps, pct_start=0.1)
+    started = time.monotonic()
+    score = Score()
+    for epoch in range(epochs):
+        network.train()
+        losses = []
+        for batch in batches(examples, generator):
+            loss = batch_loss(network, batch)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+        save_file(network.tensors(), output)
+        score = score_words(LetterToSound(network.tensors()), {word: spellings[word] for word in held_out})
+        line = {"epoch": epoch + 1, "loss": float(np.mean(losses)), "seconds": time.monotonic() - started}
+        print(json.dumps(line | score.figures()), flush=True)
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.write_text(score.report(command, len(examples), output.stat().st_size, time.monotonic() - started))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", type=Path, default=Path("server/text/letter_to_sound.safetensors"))
+    parser.add_argument("--report", type=Path, default=Path("training/reports/letter_to_sound.md"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    command = f"python -m training.letter_to_sound.train --epochs {arguments.epochs}"
+    train(arguments.epochs, arguments.output, arguments.report, command)
+
+
+if __name__ == "__main__":
+    main()
