@@ -1,0 +1,50 @@
+"""From a model's samples to the bytes a client asked for: resample, encode, wrap."""
+
+from models.base import Pcm
+from server.audio.containers import CONTENT_TYPES, Mp3Encoder, wav_header
+from server.audio.encodings import Encoder, find_encoder
+from server.audio.resample import Resampler
+from server.errors import InvalidRequest
+from server.types import OUTPUT_SAMPLE_RATES_HZ, AudioFormat, Container
+
+
+class OutputChain:
+    """One audio stream on its way out; however its input is cut, the same bytes come out.
+
+    Building it checks the whole format, so that a bad one is refused before the
+    first byte: InvalidRequest names the field under ``field`` (the caller's name
+    for the format object) and lists the accepted values.
+    """
+
+    def __init__(self, audio: AudioFormat, model_rate_hz: int, field: str = "output_format") -> None:
+        if audio.container not in tuple(Container):
+            raise InvalidRequest.choice(f"{field}.container", str(audio.container), Container)
+        if audio.sample_rate_hz not in OUTPUT_SAMPLE_RATES_HZ:
+            raise InvalidRequest.choice(f"{field}.sample_rate", audio.sample_rate_hz, OUTPUT_SAMPLE_RATES_HZ)
+        self.audio = audio
+        self._mp3: Mp3Encoder | None = None
+        if audio.container == Container.MP3:
+            self._mp3 = Mp3Encoder(audio.sample_rate_hz, audio.bit_rate_bps, f"{field}.bit_rate")
+            self._encode: Encoder = self._mp3.encode
+        else:
+            self._encode = find_encoder(audio.encoding, f"{field}.encoding")
+        self._resampler = Resampler(model_rate_hz, audio.sample_rate_hz)
+
+    @property
+    def content_type(self) -> str:
+        return CONTENT_TYPES[self.audio.container]
+
+    def header(self) -> bytes:
+        """What goes before the first sample; for wav a header of unknown length."""
+        if self.audio.container == Container.WAV:
+            return wav_header(self.audio.encoding, self.audio.sample_rate_hz)
+        return b""
+
+    def encode(self, pcm: Pcm) -> bytes:
+        """The bytes that these samples complete: whole samples only, perhaps none (up to 4 ms are held back)."""
+        return self._encode(self._resampler.feed(pcm))
+
+    def finish(self) -> bytes:
+        """The end: what was held back. Nothing may be encoded after it."""
+        rest = self._encode(self._resampler.finish())
+        return rest + self._mp3.finish() if self._mp3 else rest
