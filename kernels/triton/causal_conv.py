@@ -42,7 +42,7 @@ def causal_conv_kernel(
     if tl.program_id(1) == 0:
         end = frames
         if HAS_LENGTHS:
-            end = tl.load(lengths_ptr + row).to(tl.int32)
+            end = tl.minimum(tl.load(lengths_ptr + row).to(tl.int32), frames)
         channel = tl.program_id(2) * BLOCK_C + tl.arange(0, BLOCK_C)
         for slot in tl.static_range(history):
             at_one = end + slot - history
@@ -65,5 +65,6 @@ def launch(x: Tensor, weight: Tensor, bias: Tensor, state: Tensor, lengths: Tens
         frames, channels,
         KERNEL_FRAMES=weight.shape[1], HAS_LENGTHS=lengths is not None,
         BLOCK_T=FRAMES_PER_PROGRAM, BLOCK_C=CHANNELS_PER_PROGRAM,
+        enable_fp_fusion=True,
     )  # fmt: skip
     return y, new_state

@@ -39,5 +39,5 @@ def launch(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     if rows:
         block = triton.next_power_of_2(channels)
         warps = min(8, max(1, block // 256))
-        layer_norm_kernel[(rows,)](x, weight, bias, y, channels, eps, BLOCK_C=block, num_warps=warps)
+        layer_norm_kernel[(rows,)](x, weight, bias, y, channels, eps, BLOCK_C=block, num_warps=warps, enable_fp_fusion=True)
     return y

@@ -24,7 +24,7 @@ def overlap_add_kernel(
     s = tl.program_id(1) * BLOCK_S + tl.arange(0, BLOCK_S)
     real_frames = frames
     if HAS_LENGTHS:
-        real_frames = tl.load(lengths_ptr + row).to(tl.int32)
+        real_frames = tl.minimum(tl.load(lengths_ptr + row).to(tl.int32), frames)
     finished = real_frames * hop_samples
     newest = s // hop_samples
 
@@ -57,6 +57,6 @@ def launch(frames: Tensor, hop_samples: int, tail: Tensor, lengths: Tensor | Non
             frames.contiguous(), tail, tail if lengths is None else lengths, samples, new_tail,
             count, frame_samples, hop_samples, overlap_samples,
             OVERLAPPING=triton.cdiv(frame_samples, hop_samples), HAS_LENGTHS=lengths is not None,
-            BLOCK_S=SAMPLES_PER_PROGRAM,
+            BLOCK_S=SAMPLES_PER_PROGRAM, enable_fp_fusion=True,
         )  # fmt: skip
     return samples, new_tail
