@@ -26,8 +26,12 @@ def draw(
         wave_axis.text((start_s + end_s) / 2, 0.92 - 0.12 * (index % 3), word, ha="center", fontsize=7)
     wave_axis.set(title="What was spoken, with word times", xlabel="audio time (s)", ylabel="amplitude", ylim=(-1, 1))
     wall_ms = [wall_s * 1000 for wall_s, _ in arrivals]
-    lead_axis.step(wall_ms, [audio_s for _, audio_s in arrivals], where="post", color="#1f4e79", marker=".", label="audio received")
-    lead_axis.plot([wall_ms[0], wall_ms[-1]], [0, (wall_ms[-1] - wall_ms[0]) / 1000], color="#bc4b51", label="audio a player needs")
+    lead_axis.step(
+        wall_ms, [audio_s for _, audio_s in arrivals], where="post", color="#1f4e79", marker=".", label="audio received"
+    )
+    lead_axis.plot(
+        [wall_ms[0], wall_ms[-1]], [0, (wall_ms[-1] - wall_ms[0]) / 1000], color="#bc4b51", label="audio a player needs"
+    )
     lead_axis.set(title="Chunk arrivals", xlabel="wall time since the text was sent (ms)", ylabel="audio (s)")
     lead_axis.legend(loc="upper left")
     figure.savefig(path, dpi=80)

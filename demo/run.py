@@ -163,7 +163,13 @@ async def demo() -> dict[str, Any]:
         table = print_table(requests)
         real_time_factor = wall_s / paragraph.audio_s
         print(f"  real-time factor {real_time_factor:.3f} (paragraph, text sent word by word)")
-        draw(HERE / "out.png", np.frombuffer(bytes(paragraph.pcm), "<i2") / 32768, SAMPLE_RATE_HZ, paragraph.words, paragraph.arrivals)
+        draw(
+            HERE / "out.png",
+            np.frombuffer(bytes(paragraph.pcm), "<i2") / 32768,
+            SAMPLE_RATE_HZ,
+            paragraph.words,
+            paragraph.arrivals,
+        )
         print("  picture demo/out.png\n")
     if not transcript or paragraph.audio_s < 1:
         raise SystemExit("demo: no speech came back")

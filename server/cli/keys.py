@@ -14,7 +14,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
-def create(name: Annotated[str, typer.Argument(help="What the key is for, such as 'staging agents'.")], as_json: AsJson = False) -> None:
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for, such as 'staging agents'.")], as_json: AsJson = False
+) -> None:
     """Make a key. It is shown once."""
     store = key_store(load_settings())
     key = store.create(name)

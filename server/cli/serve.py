@@ -30,7 +30,14 @@ def serve(
     as_json: Annotated[bool, typer.Option("--json", help="Announce the addresses as one JSON line.")] = False,
 ) -> None:
     """Serve the Cartesia API and gRPC from the models on this machine."""
-    flags = {"host": host, "port": port, "grpc_port": grpc_port, "metrics_port": metrics_port, "device": device, "threads": threads}
+    flags = {
+        "host": host,
+        "port": port,
+        "grpc_port": grpc_port,
+        "metrics_port": metrics_port,
+        "device": device,
+        "threads": threads,
+    }
     settings = load_settings(config, flags)
     check_exposure(settings, key_store(settings))
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -92,7 +99,10 @@ def _ids_by_family(table: Any) -> dict[str, str]:
     families: dict[str, list[str]] = {}
     for model_id, family in table.items():
         families.setdefault(family, []).append(model_id)
-    return {family: f"{', '.join(ids[:4])} and {len(ids) - 4} more ids" if len(ids) > 5 else ", ".join(ids) for family, ids in families.items()}
+    return {
+        family: f"{', '.join(ids[:4])} and {len(ids) - 4} more ids" if len(ids) > 5 else ", ".join(ids)
+        for family, ids in families.items()
+    }
 
 
 def _url_host(host: str) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from server.cli.progress import progress
 from server.config import load_settings
 from server.errors import InvalidRequest
 from server.types import (
@@ -74,17 +74,31 @@ async def _speak(
         stream.push(text)
         stream.finish()
         body = bytearray()
-        with progress("speaking") as advance:
+        with Console(stderr=True).status("speaking …"):
             async for event in stream:
                 if isinstance(event, SpokenAudio):
                     first_s = first_s or time.perf_counter() - start_s
                     samples += len(event.pcm)
                     body += chain.encode(event.pcm)
-                    advance()
         body += chain.finish()
-        output.write_bytes(chain.whole_file(bytes(body)))
+        output.write_bytes(_whole_file(audio_format, bytes(body)))
     audio_s = samples / stream.sample_rate_hz
-    return {"file": str(output), "voice": chosen.name, "audio_s": audio_s, "wall_s": time.perf_counter() - start_s, "first_audio_ms": first_s * 1000}
+    return {
+        "file": str(output),
+        "voice": chosen.name,
+        "audio_s": audio_s,
+        "wall_s": time.perf_counter() - start_s,
+        "first_audio_ms": first_s * 1000,
+    }
+
+
+def _whole_file(audio_format: AudioFormat, body: bytes) -> bytes:
+    """A file whose length is known, so that a wav header can say it."""
+    from server.audio.containers import wav_header, wav_padding
+
+    if audio_format.container is not Container.WAV:
+        return body
+    return wav_header(audio_format.encoding, audio_format.sample_rate_hz, len(body)) + body + wav_padding(len(body))
 
 
 def _format_for(output: Path, sample_rate_hz: int) -> AudioFormat:
@@ -133,12 +147,11 @@ async def _transcribe(file: Path, device: str | None) -> dict[str, object]:
             stream.finish()
 
         feeding = asyncio.create_task(feed())
-        with progress("listening") as advance:
+        with Console(stderr=True).status("listening …"):
             async for event in stream:
                 if isinstance(event, Transcript) and event.is_final:
                     texts.append(event.text)
                     words += [(word.word, word.start_s, word.end_s) for word in event.words]
-                    advance()
         await feeding
     return {"text": "".join(texts).strip(), "words": words, "duration_s": len(pcm) / stream.sample_rate_hz}
 

@@ -1,0 +1,23 @@
+"""Fixtures shared by all tests: one real server process for everything that talks to one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server.bench.process import ServerProcess
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def descant_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """`descant serve` with the embedded models, in its own process, on loopback, for the whole test run."""
+    data = tmp_path_factory.mktemp("descant-data")
+    with ServerProcess.start(environment={"DESCANT_DATA_DIR": str(data)}) as server:
+        yield server

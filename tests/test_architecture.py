@@ -1,0 +1,81 @@
+"""The rules about the tree that a machine can check."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+PRODUCT = ("server", "models", "kernels")
+FORBIDDEN_STEMS = {"utils", "util", "common", "helpers", "helper", "misc", "core"}
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
+
+
+def python_files(repository: Path, *folders: str) -> list[Path]:
+    return [p for folder in folders for p in sorted((repository / folder).rglob("*.py")) if "pb" not in p.parts]
+
+
+def test_import_contracts_hold(repository: Path) -> None:
+    program = "from importlinter.cli import lint_imports; import sys; sys.exit(lint_imports(no_cache=True))"
+    result = subprocess.run([sys.executable, "-c", program], cwd=repository, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_packages_belong_to_descant_alone() -> None:
+    owners = packages_distributions()
+    for package in PRODUCT:
+        assert set(owners.get(package, [])) == {"descant"}, f"the import name {package} is shared: {owners.get(package)}"
+
+
+def test_no_drawer_modules(repository: Path) -> None:
+    named = [p for p in python_files(repository, *PRODUCT, "training", "benchmarks", "demo") if p.stem in FORBIDDEN_STEMS]
+    assert not named
+
+
+def test_files_and_functions_stay_short(repository: Path) -> None:
+    long = []
+    for path in python_files(repository, *PRODUCT, "training", "benchmarks", "demo"):
+        text = path.read_text()
+        if text.count("\n") > MAX_FILE_LINES:
+            long.append(f"{path.relative_to(repository)}: {text.count(chr(10))} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > MAX_FUNCTION_LINES:
+                    long.append(f"{path.relative_to(repository)}:{node.lineno} {node.name}: {lines} lines")
+    assert not long, "\n".join(long)
+
+
+def test_a_wrong_setting_fails_before_torch_is_imported(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom server.cli.app import app\n"
+        "sys.argv = ['descant', 'serve', '--port', '99999']\n"
+        "try:\n    app()\nexcept SystemExit as stop:\n    print(stop.code, 'torch' in sys.modules)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert result.stdout.strip() == "2 False"
+    assert "port" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_importing_the_server_changes_nothing_global() -> None:
+    program = (
+        "import os, sys, threading, torch\n"
+        "before = (torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype(), dict(os.environ))\n"
+        "import server.main, server.engine.engine, models.registry, models.conv_tts.model, models.whisper.model\n"
+        "after = (torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype(), dict(os.environ))\n"
+        "assert before == after, (before, after)\n"
+        "assert threading.active_count() == 1\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("folder", PRODUCT)
+def test_no_machine_paths_in_the_product(repository: Path, folder: str) -> None:
+    pattern = re.compile(r"(^|[^a-zA-Z0-9_.$}/-])/(work|root|home)/[a-z]")
+    found = [str(p) for p in python_files(repository, folder) if pattern.search(p.read_text())]
+    assert not found
