@@ -1,0 +1,59 @@
+"""Word error rate on held-out voices and sentences, for the training curve."""
+
+import re
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from models.whisper.features import log_mel
+from models.whisper.network import Whisper
+from training.ears import effects
+
+_NOT_SCORED = re.compile(r"[^a-z0-9']+")
+
+
+def scored_words(text: str) -> str:
+    """What counts for word error rates: lower case, letters, digits and apostrophes."""
+    return _NOT_SCORED.sub(" ", text.lower()).strip()
+
+
+@torch.inference_mode()
+def greedy(network: Whisper, mel: Tensor, start: list[int], end: int, max_tokens: int) -> list[int]:
+    """Text tokens of one window, mel [1, T, M]."""
+    states = network.encoder(mel)
+    state = network.decoder.init_state(states, None, max_tokens + len(start))
+    logits = network.decoder.step(torch.tensor([start]), torch.arange(len(start))[None], state)
+    tokens: list[int] = []
+    while len(tokens) < max_tokens:
+        token = int(logits[0, -1, : end + 1].argmax())
+        if token == end:
+            break
+        tokens.append(token)
+        position = torch.tensor([[len(start) + len(tokens) - 1]])
+        logits = network.decoder.step(torch.tensor([[token]]), position, state)
+    return tokens
+
+
+def evaluate(network: Whisper, tokenizer: Tokenizer, path: Path) -> dict[str, float]:
+    """Word error rate by kind of voice, and of all but kal16 over the telephone."""
+    content = np.load(path)
+    waves = np.split(content["waves"], np.cumsum(content["lengths"])[:-1])
+    start = [tokenizer.token_to_id(t) for t in ("<|startoftranscript|>", "<|notimestamps|>")]
+    end = tokenizer.token_to_id("<|endoftext|>")
+    pairs: dict[str, list[tuple[str, str]]] = {}
+    for index, (wave, text, kind) in enumerate(zip(waves, content["texts"], content["kinds"], strict=True)):
+        pcm = wave.astype(np.float32) / 32768
+        versions = {str(kind): pcm}
+        if "kal16" not in kind and index % 3 == 0:
+            versions["telephone"] = effects.telephone(pcm)
+        for name, version in versions.items():
+            mel = log_mel(version)
+            mel = np.pad(mel, ((0, -len(mel) % 50), (0, 0)))
+            tokens = greedy(network, torch.from_numpy(mel)[None], start, end, 8 + int(len(pcm) / 16000 * 12))
+            said = tokenizer.decode(tokens)
+            pairs.setdefault(name, []).append((scored_words(str(text)), scored_words(said)))
+    return {kind: jiwer.wer([a for a, _ in p], [b for _, b in p]) for kind, p in pairs.items()}
