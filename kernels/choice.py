@@ -35,7 +35,7 @@ def use_triton(op: str, *tensors: torch.Tensor | None) -> bool:
         _announce(op, "torch reference", f"tensors on {first.device.type}", logging.INFO)
         return False
     if not _triton_installed():
-        _announce(op, "torch reference", "Triton is missing: pip install triton", logging.WARNING)
+        _announce(op, "torch reference", "Triton is missing: pip install 'descant[gpu]'", logging.WARNING)
         return False
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
         _announce(op, "torch reference", "gradients wanted", logging.INFO)

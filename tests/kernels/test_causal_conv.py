@@ -1,10 +1,7 @@
-import logging
-
 import pytest
 import torch
 from torch import Tensor
 
-from kernels import choice
 from kernels.causal_conv import depthwise_causal_conv, depthwise_causal_conv_ref
 from tests.kernels.workers import Compiler, Interpreter
 
@@ -65,14 +62,6 @@ def test_gradients_pass_through_outputs_and_state() -> None:
     arguments = tuple(t.double().requires_grad_() for t in inputs(2, 4, 3, 3))
     assert torch.autograd.gradcheck(depthwise_causal_conv, arguments)
     assert torch.autograd.gradcheck(depthwise_causal_conv, (*arguments, torch.tensor([1, 4])))
-
-
-def test_the_choice_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    choice._announce.cache_clear()
-    with caplog.at_level(logging.INFO, logger="kernels.choice"):
-        for _ in range(2):
-            depthwise_causal_conv(*inputs(1, 2, 3, 2))
-    assert [record.message for record in caplog.records] == ["causal_conv: torch reference (tensors on cpu)"]
 
 
 @pytest.mark.parametrize("size", SIZES)
