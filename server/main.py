@@ -140,8 +140,6 @@ async def serve(parts: Parts, announce: Callable[[Listening], None]) -> None:
     grpc_port = await grpc.start(settings.host, settings.grpc_port) if grpc else None
     stop = _stop_on_signals(server)
     listener = asyncio.create_task(server.serve(sockets=[http_socket]))
-    while not server.started and not listener.done():
-        await asyncio.sleep(0.01)
     announce(Listening(parts, http_socket.getsockname()[1], grpc_port, metrics_port))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({stopped, listener}, return_when=asyncio.FIRST_COMPLETED)

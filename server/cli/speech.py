@@ -46,9 +46,10 @@ def speak(
     if not text.strip():
         raise InvalidRequest("text: is empty", field="text")
     controls = Controls(speed=speed, volume=volume, pitch_semitones=pitch)
-    result = asyncio.run(_speak(text, output, audio_format, voice, controls, device))
+    body, result = asyncio.run(_speak(text, audio_format, voice, controls, device))
+    output.write_bytes(_whole_file(audio_format, body))
     if as_json:
-        typer.echo(json.dumps(result))
+        typer.echo(json.dumps({"file": str(output), **result}))
         return
     typer.echo(
         f"{output}: {result['audio_s']:.2f} s of audio in {result['wall_s']:.2f} s, "
@@ -57,8 +58,8 @@ def speak(
 
 
 async def _speak(
-    text: str, output: Path, audio_format: AudioFormat, voice: str | None, controls: Controls, device: str | None
-) -> dict[str, float | str]:
+    text: str, audio_format: AudioFormat, voice: str | None, controls: Controls, device: str | None
+) -> tuple[bytes, dict[str, float]]:
     from server.audio.output import OutputChain
     from server.main import build, running_engine
 
@@ -66,9 +67,8 @@ async def _speak(
     chosen = parts.voices.find(voice) if voice else parts.voices.list()[0]
     async with running_engine(parts) as engine:
         start_s = time.perf_counter()
-        stream = engine.speak(SpeechRequest(
-            family=parts.settings.speech_model, voice=chosen, request_id=str(uuid.uuid4()), controls=controls, received_s=start_s
-        ))  # fmt: skip
+        request = SpeechRequest(parts.settings.speech_model, chosen, str(uuid.uuid4()), controls=controls, received_s=start_s)
+        stream = engine.speak(request)
         chain = OutputChain(audio_format, stream.sample_rate_hz)
         first_s, samples = 0.0, 0
         stream.push(text)
@@ -81,15 +81,9 @@ async def _speak(
                     samples += len(event.pcm)
                     body += chain.encode(event.pcm)
         body += chain.finish()
-        output.write_bytes(_whole_file(audio_format, bytes(body)))
     audio_s = samples / stream.sample_rate_hz
-    return {
-        "file": str(output),
-        "voice": chosen.name,
-        "audio_s": audio_s,
-        "wall_s": time.perf_counter() - start_s,
-        "first_audio_ms": first_s * 1000,
-    }
+    wall_s = time.perf_counter() - start_s
+    return bytes(body), {"audio_s": audio_s, "wall_s": wall_s, "first_audio_ms": first_s * 1000}
 
 
 def _whole_file(audio_format: AudioFormat, body: bytes) -> bytes:
@@ -116,7 +110,7 @@ def transcribe(
     as_json: AsJson = False,
 ) -> None:
     """Write down what is said in FILE."""
-    result = asyncio.run(_transcribe(file, device))
+    result = asyncio.run(_transcribe(file.read_bytes(), device))
     if as_json:
         typer.echo(json.dumps(result))
         return
@@ -126,12 +120,12 @@ def transcribe(
             typer.echo(f"{start_s:8.2f} {end_s:8.2f}  {word}")
 
 
-async def _transcribe(file: Path, device: str | None) -> dict[str, object]:
+async def _transcribe(data: bytes, device: str | None) -> dict[str, object]:
     from server.audio.files import decode_file
     from server.main import build, running_engine
 
     settings = load_settings(flags={"device": device})
-    pcm = decode_file(file.read_bytes(), max_s=settings.limits.max_upload_s)
+    pcm = decode_file(data, max_s=settings.limits.max_upload_s)
     parts = build(settings)
     texts: list[str] = []
     words: list[tuple[str, float, float]] = []
