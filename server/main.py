@@ -140,6 +140,8 @@ async def serve(parts: Parts, announce: Callable[[Listening], None]) -> None:
     grpc_port = await grpc.start(settings.host, settings.grpc_port) if grpc else None
     stop = _stop_on_signals(server)
     listener = asyncio.create_task(server.serve(sockets=[http_socket]))
+    # From here the kernel takes connections and keeps them until the server accepts, a moment later.
+    http_socket.listen(2048)
     announce(Listening(parts, http_socket.getsockname()[1], grpc_port, metrics_port))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({stopped, listener}, return_when=asyncio.FIRST_COMPLETED)
