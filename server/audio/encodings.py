@@ -23,9 +23,9 @@ _MULAW_CLIP = 8158
 
 
 def to_int16(pcm: Pcm) -> NDArray[np.int16]:
-    """Round to the nearest step of 1/32768 and clip; +1.0 becomes 32767. NaN becomes silence."""
-    scaled = np.rint(np.nan_to_num(pcm, nan=0.0).astype(np.float32) * np.float32(32768.0))
-    samples: NDArray[np.int16] = np.clip(scaled, -32768, 32767).astype(np.int16)
+    """Round to the nearest step of 1/32768 and clip; +1.0 becomes 32767, NaN silence."""
+    scaled = np.rint(_sane(pcm).astype(np.float32) * np.float32(32768.0))
+    samples: NDArray[np.int16] = np.minimum(scaled, 32767).astype(np.int16)
     return samples
 
 
@@ -82,7 +82,7 @@ def _encode_s16le(pcm: Pcm) -> bytes:
 
 
 def _encode_f32le(pcm: Pcm) -> bytes:
-    return np.clip(np.nan_to_num(pcm, nan=0.0), -1.0, 1.0).astype("<f4").tobytes()
+    return _sane(pcm).astype("<f4").tobytes()
 
 
 def _encode_mulaw(pcm: Pcm) -> bytes:
@@ -118,7 +118,7 @@ def _decode_alaw(data: bytes) -> Pcm:
 
 
 def _sane(pcm: Pcm) -> Pcm:
-    """A client's floats may be anything; NaN and infinities must not reach filters with memory."""
+    """Clipped to full scale, NaN silenced: a client's floats may be anything, and filters with memory never forget a NaN."""
     return np.clip(np.nan_to_num(pcm, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
 
 
