@@ -1,0 +1,58 @@
+"""Who calls: API keys by every way clients send them.
+
+The first carrier that is present decides, in the order Authorization, X-API-Key,
+``api_key``, ``access_token``. The query carriers count on WebSockets only, where
+browsers have no other, because addresses end up in logs.
+"""
+
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
+
+from server.api.call import Services
+from server.errors import Unauthorized
+
+OPEN_PATHS = frozenset({"/", "/livez", "/readyz"})
+_QUERY_CARRIERS = ("api_key", "access_token")
+
+
+def keys_are_required(services: Services) -> bool:
+    settings = services.settings
+    return settings.require_keys or not settings.is_loopback or bool(services.keys.list())
+
+
+def authenticate(connection: HTTPConnection, services: Services) -> str:
+    """The id of the caller's key, "" where any key will do. Raises Unauthorized."""
+    if not keys_are_required(services):
+        return ""
+    plain = _first_key(connection)
+    if plain is None:
+        raise Unauthorized("An API key is required: send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.")
+    key_id = services.keys.verify(plain)
+    if key_id is None:
+        raise Unauthorized("The API key is not valid.")
+    return key_id
+
+
+def hide_query_keys(scope: Scope) -> None:
+    """Take keys out of the address once they were read, so that no log line of the HTTP server shows them."""
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    if any(name in _QUERY_CARRIERS for name, _ in pairs):
+        kept = [(name, value) for name, value in pairs if name not in _QUERY_CARRIERS]
+        scope["query_string"] = urlencode(kept).encode("ascii")
+
+
+def _first_key(connection: HTTPConnection) -> str | None:
+    authorization = connection.headers.get("authorization", "").strip()
+    if authorization:
+        scheme, _, plain = authorization.partition(" ")
+        # A scheme we do not know is a key that is wrong, not a key that is absent.
+        return plain.strip() if scheme.lower() == "bearer" else ""
+    if plain := connection.headers.get("x-api-key", "").strip():
+        return plain
+    if connection.scope["type"] == "websocket":
+        for name in _QUERY_CARRIERS:
+            if plain := connection.query_params.get(name, ""):
+                return plain
+    return None

@@ -1,0 +1,80 @@
+"""Request bodies: read with a byte limit while they arrive, parsed strictly, checked by a model."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from starlette.requests import Request
+from starlette.types import Message, Receive
+
+from server.errors import InvalidRequest, RequestTooLarge
+
+MAX_JSON_BYTES = 1024 * 1024
+"""Room for the longest transcript with every character escaped, many times over."""
+
+
+class Body(BaseModel):
+    """A public JSON object: unknown fields are ignored and null means absent, at every level."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, values: Any) -> Any:
+        if isinstance(values, Mapping):
+            return {name: value for name, value in values.items() if value is not None}
+        return values
+
+    @classmethod
+    def check(cls, values: Any) -> Self:
+        """Raises InvalidRequest naming the first wrong field."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            name = ".".join(str(part) for part in first["loc"]) or "body"
+            raise InvalidRequest(f"{name}: {first['msg']}", field=name) from None
+
+
+def parse_json(text: str | bytes) -> dict[str, Any]:
+    """A JSON object. Raises InvalidRequest for anything else, NaN and infinities included."""
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"body: is not valid JSON: {error}", field="body") from None
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"body: must be a JSON object, not {type(value).__name__}", field="body")
+    return value
+
+
+async def read_json(request: Request) -> dict[str, Any]:
+    """The request's JSON object. Raises RequestTooLarge as soon as the limit is passed."""
+    limited = Request(request.scope, limited_receive(request, MAX_JSON_BYTES))
+    return parse_json(await limited.body())
+
+
+def limited_receive(request: Request, max_bytes: int) -> Receive:
+    """``request.receive`` that raises RequestTooLarge once the body is, or claims to be, over the limit."""
+    claimed = request.headers.get("content-length", "")
+    if claimed.isdigit() and int(claimed) > max_bytes:
+        _refuse_size(max_bytes)
+    seen_bytes = 0
+
+    async def receive() -> Message:
+        nonlocal seen_bytes
+        message = await request.receive()
+        seen_bytes += len(message.get("body", b""))
+        if seen_bytes > max_bytes:
+            _refuse_size(max_bytes)
+        return message
+
+    return receive
+
+
+def _refuse_size(max_bytes: int) -> NoReturn:
+    raise RequestTooLarge(f"body: is larger than {max_bytes} bytes, the most that is taken here", field="body")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")

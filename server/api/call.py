@@ -1,0 +1,50 @@
+"""What every handler has at hand: the joined parts of the server, and facts about this call."""
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from server.catalog import Catalog
+from server.config import Settings
+from server.keys import KeyStore
+from server.voices import VoiceStore
+
+if TYPE_CHECKING:
+    from server.engine.engine import Engine
+    from server.metrics import Metrics
+
+_SCOPE_KEY = "descant.call"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    engine: "Engine"
+    voices: VoiceStore
+    catalog: Catalog
+    keys: KeyStore
+    settings: Settings
+    metrics: "Metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request or one WebSocket connection."""
+
+    services: Services
+    request_id: str
+    version: date
+    received_s: float
+    """time.perf_counter() when the request reached the application."""
+    key_id: str = ""
+
+
+def attach(scope: MutableMapping[str, Any], call: Call) -> None:
+    scope[_SCOPE_KEY] = call
+
+
+def call_of(scope: MutableMapping[str, Any]) -> Call:
+    """The call that `server.api.gate` attached to this ASGI scope."""
+    call = scope[_SCOPE_KEY]
+    assert isinstance(call, Call)
+    return call

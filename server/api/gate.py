@@ -1,0 +1,107 @@
+"""The gate every call passes: request id, version, key; and the one place where errors become answers.
+
+Plain ASGI, because it must also see WebSocket handshakes: their failures are
+HTTP answers before the 101, which is what clients turn into typed exceptions.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from urllib.parse import parse_qs
+
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+from server.api.auth import OPEN_PATHS, authenticate, hide_query_keys
+from server.api.call import Call, Services, attach
+from server.api.problems import error_response, told_to_client
+from server.api.versions import parse_version
+from server.errors import Busy
+
+SOCKETS_PER_SESSION = 10
+"""Open sockets per session that may speak or listen at once; the public API allows as many."""
+
+_log = logging.getLogger("descant.api")
+
+
+class Gate:
+    """Middleware around the router."""
+
+    def __init__(self, app: ASGIApp, services: Services) -> None:
+        self._app = app
+        self._services = services
+        self._default_version = parse_version(services.settings.default_version)
+        limits = services.settings.limits
+        self._max_sockets = SOCKETS_PER_SESSION * (limits.max_speech_sessions + limits.max_transcription_sessions)
+        self._open_sockets = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(send, str(uuid.uuid4()))
+        version = self._default_version
+        try:
+            received_s = time.perf_counter()
+            connection = HTTPConnection(scope)
+            version = self._version(connection)
+            key_id = "" if scope["path"] in OPEN_PATHS else authenticate(connection, self._services)
+            hide_query_keys(scope)
+            attach(scope, Call(self._services, answer.request_id, version, received_s, key_id))
+            with self._counted(scope):
+                await self._app(scope, receive, answer.send)
+        except (ClientDisconnect, WebSocketDisconnect, ConnectionError):
+            _log.debug("client of request %s went away", answer.request_id)
+        except Exception as error:
+            await self._fail(error, scope, receive, answer, version)
+
+    @contextmanager
+    def _counted(self, scope: Scope) -> Iterator[None]:
+        """Bounds the sockets of this server; an idle one costs a file descriptor and memory."""
+        if scope["type"] != "websocket":
+            yield
+            return
+        if self._open_sockets >= self._max_sockets:
+            raise Busy(f"{self._open_sockets} WebSockets are open, the most that are taken.", retry_after_s=1.0)
+        self._open_sockets += 1
+        try:
+            yield
+        finally:
+            self._open_sockets -= 1
+
+    def _version(self, connection: HTTPConnection) -> date:
+        """The query wins over the header. It is read from the raw scope: the address may be rewritten later."""
+        query = parse_qs(connection.scope["query_string"].decode("latin-1"))
+        given = query.get("cartesia_version", [""])[-1] or connection.headers.get("cartesia-version", "")
+        return parse_version(given.strip()) if given.strip() else self._default_version
+
+    async def _fail(self, error: Exception, scope: Scope, receive: Receive, answer: "_Answer", version: date) -> None:
+        problem = told_to_client(error)
+        if not answer.started:
+            await error_response(problem, version, answer.request_id)(scope, receive, answer.send)
+            return
+        # Nothing can be said any more. Returning without the end of the body makes the
+        # HTTP server cut the connection, so the client sees that it is incomplete.
+        _log.warning("request %s failed after its answer began: %s", answer.request_id, problem.message)
+        if scope["type"] == "websocket":
+            await answer.send({"type": "websocket.close", "code": problem.websocket_close})
+
+
+class _Answer:
+    """Puts X-Request-Id on whatever opens the answer, and remembers that it was opened."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self.request_id = request_id
+        self.started = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.accept", "websocket.http.response.start"):
+            self.started = True
+            header = (b"x-request-id", self.request_id.encode("ascii"))
+            message = {**message, "headers": [*message.get("headers", ()), header]}
+        await self._send(message)

@@ -1,0 +1,221 @@
+"""Public JSON bodies of speech synthesis, with one way to the engine's types.
+
+Field names, types and defaults are those of the public API (all versions at
+once). Everything a client can get wrong is found here, before a stream starts.
+"""
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, Field
+
+from server.api.body import Body
+from server.api.call import Call
+from server.api.versions import default_buffer_delay_ms
+from server.api.voice_specifier import experimental_controls, find_voice
+from server.errors import InvalidRequest, NotFound
+from server.types import (
+    MAX_BUFFER_DELAY_RANGE_MS,
+    MAX_TRANSCRIPT_CHARS,
+    MP3_BIT_RATES_BPS,
+    OUTPUT_ENCODINGS,
+    OUTPUT_SAMPLE_RATES_HZ,
+    PITCH_RANGE_SEMITONES,
+    SPEED_RANGE,
+    VOLUME_RANGE,
+    AudioFormat,
+    Container,
+    Controls,
+    Encoding,
+    SpeechRequest,
+)
+
+_log = logging.getLogger("descant.api")
+
+STREAM_CONTAINERS = (Container.RAW,)
+FILE_CONTAINERS = tuple(Container)
+_LEGACY_SPEEDS = {"slow": 0.8, "normal": 1.0, "fast": 1.2}
+_Choice = TypeVar("_Choice", bound=Container | Encoding | int)
+_LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*", re.ASCII)
+
+
+def _no_boolean(value: Any) -> Any:
+    # Pydantic takes true for 1; a client that sends it has mixed up its fields.
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not a boolean")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+WholeNumber = Annotated[int, BeforeValidator(_no_boolean)]
+
+
+class OutputFormatBody(Body):
+    container: str | None = None
+    encoding: str | None = None
+    sample_rate: WholeNumber | None = None
+    bit_rate: WholeNumber | None = None
+
+    def to_format(self, containers: Sequence[Container]) -> AudioFormat:
+        """Raises InvalidRequest naming the key and listing what it takes."""
+        container = _choose("container", self.container, containers)
+        rate_hz = _choose("sample_rate", self.sample_rate, OUTPUT_SAMPLE_RATES_HZ)
+        if container == Container.MP3:
+            bit_rate = self.bit_rate
+            # The JavaScript SDK 2 counts in kbit/s.
+            bit_rate = bit_rate * 1000 if bit_rate is not None and bit_rate < 1000 else bit_rate
+            bit_rate_bps = _choose("bit_rate", bit_rate, MP3_BIT_RATES_BPS)
+            return AudioFormat(Container.MP3, sample_rate_hz=rate_hz, bit_rate_bps=bit_rate_bps)
+        encoding = _choose("encoding", self.encoding, OUTPUT_ENCODINGS)
+        return AudioFormat(Container(container), Encoding(encoding), rate_hz)
+
+
+class GenerationConfigBody(Body):
+    speed: Number = 1.0
+    volume: Number = 1.0
+    pitch: Number = 0.0
+    """Semitones; an addition of this server."""
+    emotion: str | None = None
+
+    def to_controls(self) -> Controls:
+        """Out-of-range numbers are moved into range: LiveKit sends speeds up to 2.0."""
+        return Controls(
+            speed=_clamp("generation_config.speed", self.speed, SPEED_RANGE),
+            volume=_clamp("generation_config.volume", self.volume, VOLUME_RANGE),
+            pitch_semitones=_clamp("generation_config.pitch", self.pitch, PITCH_RANGE_SEMITONES),
+            emotion=self.emotion.strip().lower() if self.emotion else None,
+        )
+
+
+class SpeechBody(Body):
+    """A generation request on any route; which fields are required depends on the route."""
+
+    model_id: str | None = None
+    transcript: str | None = Field(None, max_length=MAX_TRANSCRIPT_CHARS)
+    voice: Any = None
+    output_format: OutputFormatBody | None = None
+    language: str | None = None
+    locale: str | None = None
+    normalization: str = "auto"
+    generation_config: GenerationConfigBody | None = None
+    speed: Any = None
+    pronunciation_dict_id: str | None = None
+    add_timestamps: bool | None = None
+    add_phoneme_timestamps: bool | None = None
+    use_normalized_timestamps: bool | None = None
+    context_id: str | None = Field(None, min_length=1, max_length=512)
+    continue_: bool = Field(False, alias="continue")
+    flush: bool = False
+    cancel: bool = False
+    max_buffer_delay_ms: WholeNumber | None = None
+
+    def text(self) -> str:
+        """The transcript. Raises InvalidRequest where it is absent."""
+        if self.transcript is None:
+            raise InvalidRequest("transcript: is required", field="transcript")
+        return self.transcript
+
+    def spoken_text(self) -> str:
+        """The transcript where it must not be blank."""
+        if not self.text().strip():
+            raise InvalidRequest("transcript: is empty", field="transcript")
+        return self.text()
+
+    def audio_format(self, containers: Sequence[Container]) -> AudioFormat:
+        if self.output_format is None:
+            raise InvalidRequest("output_format: is required", field="output_format")
+        return self.output_format.to_format(containers)
+
+    def controls(self) -> Controls:
+        """What ``generation_config`` says, else what its two predecessors say."""
+        if self.generation_config is not None:
+            return self.generation_config.to_controls()
+        controls = experimental_controls(self.voice)
+        if self.speed is None:
+            return controls
+        if not isinstance(self.speed, str) or self.speed not in _LEGACY_SPEEDS:
+            raise InvalidRequest.choice("speed", self.speed, _LEGACY_SPEEDS)
+        return Controls(speed=_LEGACY_SPEEDS[self.speed], emotion=controls.emotion)
+
+    def buffer_delay_ms(self) -> int | None:
+        """None where the client left it open."""
+        lowest, highest = MAX_BUFFER_DELAY_RANGE_MS
+        delay_ms = self.max_buffer_delay_ms
+        if delay_ms is not None and not lowest <= delay_ms <= highest:
+            field = "max_buffer_delay_ms"
+            raise InvalidRequest(f"{field}: {delay_ms} is out of range; accepted values: {lowest} to {highest}", field=field)
+        return delay_ms
+
+    def to_request(self, call: Call, received_s: float) -> SpeechRequest:
+        """Raises InvalidRequest, ModelNotFound or VoiceNotFound naming the field and listing what it takes."""
+        services = call.services
+        if self.model_id is None:
+            raise InvalidRequest("model_id: is required", field="model_id")
+        family = services.catalog.speech_family(self.model_id)
+        voice = find_voice(self.voice, services.voices)
+        language = self._language(services.voices.languages()) or voice.language
+        if self.pronunciation_dict_id is not None:
+            raise NotFound("pronunciation_dict_id: this server keeps no pronunciation dictionaries", field="pronunciation_dict_id")
+        delay_ms = self.buffer_delay_ms()
+        return SpeechRequest(
+            family=family,
+            voice=voice,
+            request_id=call.request_id,
+            language=language,
+            controls=self.controls(),
+            normalization=self._normalization(),
+            max_buffer_delay_ms=default_buffer_delay_ms(call.version) if delay_ms is None else delay_ms,
+            key_id=call.key_id,
+            received_s=received_s,
+        )
+
+    def _language(self, supported: Sequence[str]) -> str | None:
+        chosen = None
+        for field, value in (("language", self.language), ("locale", self.locale)):
+            if not value:
+                continue
+            primary = primary_language(value, supported, field)
+            if chosen not in (None, (primary, _canonical(value))):
+                raise InvalidRequest("locale: set language or locale, not both", field="locale")
+            chosen = (primary, _canonical(value))
+        return chosen[0] if chosen else None
+
+    def _normalization(self) -> str:
+        value = self.normalization
+        if value in ("auto", "off") or _LOCALE.fullmatch(value):
+            return value
+        raise InvalidRequest.choice("normalization", value, ("auto", "off", "a locale such as en-US"))
+
+
+def primary_language(tag: str, supported: Sequence[str], field: str) -> str:
+    """The supported language behind a tag like ``en``, ``en-US`` or ``EN_us``.
+
+    Raises InvalidRequest listing the supported ones.
+    """
+    primary = _canonical(tag).partition("-")[0]
+    if not _LOCALE.fullmatch(tag.strip()) or primary not in supported:
+        raise InvalidRequest.choice(field, tag, supported)
+    return primary
+
+
+def _canonical(tag: str) -> str:
+    return tag.strip().replace("_", "-").lower()
+
+
+def _choose(key: str, value: Any, accepted: Sequence[_Choice]) -> _Choice:
+    field = f"output_format.{key}"
+    if value is None:
+        listed = ", ".join(str(item) for item in accepted)
+        raise InvalidRequest(f"{field}: is required; accepted values: {listed}", field=field)
+    if value not in accepted:
+        raise InvalidRequest.choice(field, value, accepted)
+    return accepted[accepted.index(value)]
+
+
+def _clamp(field: str, value: float, bounds: tuple[float, float]) -> float:
+    clamped = min(max(value, bounds[0]), bounds[1])
+    if clamped != value:
+        _log.info("%s: %g is out of range, %g is used", field, value, clamped)
+    return clamped

@@ -1,0 +1,137 @@
+"""One speaking stream on its way to a client: samples to bytes, events to JSON frames, stage times."""
+
+import base64
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from server.api.call import Services
+from server.audio.output import OutputChain
+from server.types import AudioFormat, SpeechEvent, SpeechFlushed, SpeechRequest, SpokenAudio, SpokenTimes, StageTimes, WordTime
+
+MAX_CHUNK_BYTES = 96 * 1024
+"""Keeps a JSON frame with base64 far under the 1 MiB that WebSocket clients take; divisible by every sample size."""
+
+_STAGES = (
+    ("queue", "received_s", "admitted_s"),
+    ("text", "admitted_s", "text_ready_s"),
+    ("first_step", "text_ready_s", "first_step_s"),
+    ("first_audio", "first_step_s", "first_audio_s"),
+    ("encode", "first_audio_s", "encoded_s"),
+    ("send", "encoded_s", "sent_s"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedAudio:
+    """Audio in the client's encoding; never empty."""
+
+    data: bytes
+    flush_index: int
+
+
+OutputEvent = EncodedAudio | SpokenTimes | SpeechFlushed
+
+
+class SpeechOutput:
+    """A `SpeechStream` together with the client's audio format.
+
+    Building it admits the session: Busy, ShuttingDown and format errors come from
+    here, before any byte.
+    """
+
+    def __init__(self, services: Services, request: SpeechRequest, audio_format: AudioFormat) -> None:
+        self._metrics = services.metrics
+        self._family = request.family
+        self.stream = services.engine.speak(request)
+        try:
+            self.chain = OutputChain(audio_format, self.stream.sample_rate_hz)
+        except Exception:
+            self.stream.cancel()
+            raise
+        self._flush_index = 0
+
+    @property
+    def times(self) -> StageTimes:
+        return self.stream.times
+
+    async def events(self) -> AsyncIterator[OutputEvent]:
+        """Everything until the stream ends; what the chain held back comes last."""
+        async for event in self.stream:
+            encoded = self._encode(event)
+            if encoded is not None:
+                yield encoded
+        tail = self.chain.finish()
+        if tail:
+            yield EncodedAudio(tail, self._flush_index)
+
+    def sent(self) -> None:
+        """To be called after each audio that went out; the first call completes the stage times."""
+        if self.times.sent_s is None:
+            self.times.sent_s = time.perf_counter()
+            self._metrics.record_speech(self.times, self._family)
+
+    def _encode(self, event: SpeechEvent) -> OutputEvent | None:
+        if not isinstance(event, SpokenAudio):
+            return event
+        self._flush_index = event.flush_index
+        data = self.chain.encode(event.pcm)
+        if not data:
+            return None
+        if self.times.encoded_s is None:
+            self.times.encoded_s = time.perf_counter()
+        return EncodedAudio(data, event.flush_index)
+
+
+def server_timing(times: StageTimes) -> str:
+    """The value of a Server-Timing header: the stages that are over, in milliseconds, and their total."""
+    entries = []
+    last_s = times.received_s
+    for name, start, end in _STAGES:
+        start_s, end_s = getattr(times, start), getattr(times, end)
+        if start_s is not None and end_s is not None:
+            entries.append(f"{name};dur={max(0.0, end_s - start_s) * 1000:.2f}")
+            last_s = max(last_s, end_s)
+    return ", ".join([*entries, f"total;dur={(last_s - times.received_s) * 1000:.2f}"])
+
+
+@dataclass(frozen=True, slots=True)
+class TimestampOptions:
+    words: bool = False
+    phonemes: bool = False
+    normalized: bool = False
+    """Words as they are spoken rather than as they are written."""
+
+
+class FrameWriter:
+    """The JSON frames of one context or SSE stream, without the ids that the caller adds."""
+
+    def __init__(self) -> None:
+        self._last_s = time.perf_counter()
+
+    def chunks(self, data: bytes) -> Iterator[dict[str, Any]]:
+        """``step_time`` is in milliseconds since the previous chunk, or since the stream was made."""
+        for start in range(0, len(data), MAX_CHUNK_BYTES):
+            now_s = time.perf_counter()
+            step_ms = round((now_s - self._last_s) * 1000, 3)
+            self._last_s = now_s
+            text = base64.b64encode(data[start : start + MAX_CHUNK_BYTES]).decode("ascii")
+            yield {"type": "chunk", "data": text, "done": False, "status_code": 206, "step_time": step_ms}
+
+    def timestamps(self, times: SpokenTimes, options: TimestampOptions) -> Iterator[dict[str, Any]]:
+        """Word and phoneme times as far as they were asked for; nothing for empty lists."""
+        words = times.normalized if options.normalized else times.written
+        if options.words and words:
+            yield {"type": "timestamps", "done": False, "status_code": 206, "word_timestamps": _columns("words", words)}
+        if options.phonemes and times.phonemes:
+            columns = _columns("phonemes", times.phonemes)
+            yield {"type": "phoneme_timestamps", "done": False, "status_code": 206, "phoneme_timestamps": columns}
+
+
+def _columns(name: str, entries: tuple[WordTime, ...]) -> dict[str, list[str] | list[float]]:
+    return {
+        name: [entry.word for entry in entries],
+        "start": [round(entry.start_s, 4) for entry in entries],
+        "end": [round(entry.end_s, 4) for entry in entries],
+    }

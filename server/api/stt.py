@@ -1,0 +1,125 @@
+"""``POST /stt`` and the OpenAI path for it: an audio file in, its transcript out."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from models.base import Pcm
+from server.api.body import limited_receive
+from server.api.call import Call, call_of
+from server.api.disconnect import cancel_when_gone
+from server.api.listening_params import audio_encoding, word_times
+from server.audio.files import decode_file
+from server.audio.input import decode_headerless
+from server.engine.engine import TranscriptStream
+from server.errors import InvalidRequest, RequestTooLarge
+from server.types import Transcript, TranscriptionRequest
+
+_FORM_OVERHEAD_BYTES = 64 * 1024
+_MAX_FIELDS = 64
+_FEED_S = 5
+
+
+async def transcribe_file(request: Request) -> JSONResponse:
+    call = call_of(request.scope)
+    limit = call.services.settings.limits.max_upload_bytes + _FORM_OVERHEAD_BYTES
+    limited = Request(request.scope, limited_receive(request, limit))
+    async with limited.form(max_files=1, max_fields=_MAX_FIELDS) as form:
+        transcription = _to_request(form, call)
+        decode = _decoder(request, call, _upload(form))
+        # Admission comes before decoding, so that no more files are decoded at once than may be heard.
+        stream = call.services.engine.transcribe(transcription)
+        watcher = asyncio.create_task(cancel_when_gone(request.receive, stream.cancel))
+        try:
+            body = await _transcribe(stream, transcription, decode)
+        finally:
+            stream.cancel()
+            watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watcher
+    return JSONResponse({**body, "request_id": call.request_id})
+
+
+def _upload(form: FormData) -> UploadFile:
+    upload = form.get("file")
+    if not isinstance(upload, UploadFile):
+        raise InvalidRequest("file: is required, as a file part of a multipart/form-data body", field="file")
+    if not upload.size:
+        raise InvalidRequest("file: is empty", field="file")
+    return upload
+
+
+def _to_request(form: FormData, call: Call) -> TranscriptionRequest:
+    model_id = form.get("model")
+    if not isinstance(model_id, str) or not model_id:
+        raise InvalidRequest("model: is required", field="model")
+    language = form.get("language")
+    return TranscriptionRequest(
+        family=call.services.catalog.recognition_family(model_id),
+        request_id=call.request_id,
+        language=language if isinstance(language, str) and language else TranscriptionRequest.language,
+        want_words=_wants_words(form),
+        interim=False,
+        key_id=call.key_id,
+        received_s=call.received_s,
+    )
+
+
+def _wants_words(form: FormData) -> bool:
+    granularities = [*form.getlist("timestamp_granularities[]"), *form.getlist("timestamp_granularities")]
+    for granularity in granularities:
+        if granularity != "word":
+            raise InvalidRequest.choice("timestamp_granularities[]", granularity, ("word",))
+    return bool(granularities)
+
+
+def _decoder(request: Request, call: Call, upload: UploadFile) -> Callable[[int], Pcm]:
+    """How to get samples at a given rate, to run in a thread; what the query says is checked here."""
+    max_s = call.services.settings.limits.max_upload_s
+    query = request.query_params
+    if "encoding" not in query and "sample_rate" not in query:
+        return lambda rate_hz: decode_file(upload.file, max_s=max_s)
+    encoding, source_hz = audio_encoding(query)
+
+    def decode(rate_hz: int) -> Pcm:
+        pcm = decode_headerless(upload.file.read(), encoding, source_hz, rate_hz)
+        if len(pcm) > max_s * rate_hz:
+            raise RequestTooLarge(f"file: is longer than {max_s:g} s, the most that is taken", field="file")
+        return pcm
+
+    return decode
+
+
+async def _transcribe(
+    stream: TranscriptStream, transcription: TranscriptionRequest, decode: Callable[[int], Pcm]
+) -> dict[str, Any]:
+    rate_hz = stream.sample_rate_hz
+    pcm = await asyncio.to_thread(decode, rate_hz)
+    feeder = asyncio.create_task(_feed(stream, pcm))
+    try:
+        finals = [event async for event in stream if isinstance(event, Transcript) and event.is_final]
+    finally:
+        feeder.cancel()
+        await asyncio.gather(feeder, return_exceptions=True)
+    body = {
+        "type": "transcript",
+        "text": "".join(final.text for final in finals).strip(),
+        "language": finals[0].language if finals else transcription.language,
+        "duration": round(len(pcm) / rate_hz, 3),
+        "is_final": True,
+    }
+    if transcription.want_words:
+        body["words"] = word_times([word for final in finals for word in final.words])
+    return body
+
+
+async def _feed(stream: TranscriptStream, pcm: Pcm) -> None:
+    step = _FEED_S * stream.sample_rate_hz
+    for start in range(0, len(pcm), step):
+        await stream.feed(pcm[start : start + step])
+    stream.finish()
