@@ -1,0 +1,137 @@
+"""The async face of the models: both APIs go through it, nothing else calls a model."""
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from models.base import Recognizer, SpeechDetector, Synthesizer
+from server.engine.limits import EngineLimits
+from server.engine.speaking import Speaker
+from server.engine.streams import SpeechStream
+from server.engine.text_feed import TextCommand, TextFeed, TextFrontEnd
+from server.engine.worker import Clock, Worker, default_clock
+from server.errors import InvalidRequest, ShuttingDown
+from server.metrics import Metrics
+from server.types import SpeechRequest
+
+SNAPSHOT_PERIOD_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSnapshot:
+    """One model at one moment. ``active`` sessions hold a slot, ``queued`` ones wait for one, ``open`` counts all."""
+
+    kind: str
+    family: str
+    device: str
+    slots: int
+    active: int
+    queued: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSnapshot:
+    ready: bool
+    draining: bool
+    models: tuple[ModelSnapshot, ...]
+
+    @property
+    def active_sessions(self) -> int:
+        return sum(model.active for model in self.models)
+
+    @property
+    def queued_sessions(self) -> int:
+        return sum(model.queued for model in self.models)
+
+    @property
+    def open_sessions(self) -> int:
+        return sum(model.open for model in self.models)
+
+
+class Engine:
+    """One worker thread per model and one for text. Lives on the event loop that called `start`."""
+
+    def __init__(
+        self,
+        *,
+        synthesizers: Mapping[str, Synthesizer],
+        recognizers: Mapping[str, Recognizer],
+        detector: SpeechDetector,
+        front_end: TextFrontEnd,
+        limits: EngineLimits,
+        metrics: Metrics,
+        clock: Clock = default_clock,
+    ) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._started = False
+        self._draining = False
+        self._watch: asyncio.Task[None] | None = None
+        ids = itertools.count(1)
+        self._text: Worker[TextCommand] = Worker("text", TextFeed(front_end, clock))
+        self._speakers = {
+            family: Speaker(family, model, front_end, limits, metrics, clock, ids, self._text.post)
+            for family, model in synthesizers.items()
+        }
+
+    async def start(self) -> None:
+        """Start all threads and warm the models; `ready` is true when this returns. Raises what a model raised."""
+        await self._text.start()
+        for speaker in self._speakers.values():
+            await speaker.start()
+        self._watch = asyncio.create_task(self._watch_loop())
+        self._started = True
+
+    async def stop(self, drain_s: float) -> None:
+        """Take nothing new, let running streams finish for up to ``drain_s`` seconds, end the rest with ShuttingDown."""
+        self._draining = True
+        deadline_s = self._clock() + drain_s
+        while self.snapshot().open_sessions and self._clock() < deadline_s:
+            await asyncio.sleep(0.02)
+        for speaker in self._speakers.values():
+            speaker.end_all(ShuttingDown("the server is shutting down"))
+        await self._text.stop()
+        for speaker in self._speakers.values():
+            await speaker.stop()
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        await asyncio.sleep(0)
+
+    @property
+    def ready(self) -> bool:
+        return self._started and not self._draining
+
+    def speak(self, request: SpeechRequest) -> SpeechStream:
+        """Open a context. Raises Busy (with retry_after_s) or ShuttingDown before anything is sent."""
+        self._refuse_unless_ready()
+        speaker = self._speakers.get(request.family)
+        if speaker is None:
+            raise InvalidRequest.choice("model_id", request.family, sorted(self._speakers))
+        return speaker.open(request)
+
+    def snapshot(self) -> EngineSnapshot:
+        models = [
+            ModelSnapshot("speech", s.family, s.device, s.slots, s.active, s.queued, s.open_sessions)
+            for s in self._speakers.values()
+        ]
+        return EngineSnapshot(self.ready, self._draining, tuple(models))
+
+    def _refuse_unless_ready(self) -> None:
+        if self._draining:
+            raise ShuttingDown("the server is shutting down", retry_after_s=5.0)
+        if not self._started:
+            raise ShuttingDown("the server is starting", retry_after_s=1.0)
+
+    async def _watch_loop(self) -> None:
+        """Keep the gauges fresh, and measure how late the loop wakes."""
+        while True:
+            asleep_s = self._clock()
+            await asyncio.sleep(SNAPSHOT_PERIOD_S)
+            self._metrics.record_loop_lag(self._clock() - asleep_s - SNAPSHOT_PERIOD_S)
+            for model in self.snapshot().models:
+                self._metrics.set_sessions(
+                    model.kind, model.family, slots=model.slots, active=model.active, queued=model.queued
+                )

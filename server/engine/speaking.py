@@ -1,0 +1,123 @@
+"""One voice model as the event loop sees it: admission, open sessions, its worker."""
+
+import functools
+from collections.abc import Callable, Iterator
+
+from models.base import Synthesizer
+from server.engine.limits import EngineLimits
+from server.engine.scheduler import Policy, Scheduler
+from server.engine.session import Cancel, Room, SpeechCommand, SpeechSession, Submit
+from server.engine.streams import EventQueue, SpeechStream
+from server.engine.synthesis import Synthesis
+from server.engine.text_feed import ForgetText, OpenText, TextCommand, TextFrontEnd, read_whole
+from server.engine.worker import Clock, Worker
+from server.errors import Busy, DescantError
+from server.metrics import Metrics
+from server.types import SpeechEvent, SpeechRequest, StageTimes
+
+WARM_UP_TEXT = "Ready to speak. One, two, three."
+
+
+class Speaker:
+    """Admits sessions to one synthesizer and keeps count of them. Event loop only, but for the worker inside."""
+
+    def __init__(
+        self,
+        family: str,
+        model: Synthesizer,
+        front_end: TextFrontEnd,
+        limits: EngineLimits,
+        metrics: Metrics,
+        clock: Clock,
+        ids: Iterator[int],
+        post_text: Callable[[TextCommand], None],
+    ) -> None:
+        self.family = family
+        self.device = model.info.device
+        self.slots = min(model.info.max_slots, limits.max_speech_sessions)
+        self._sample_rate_hz = model.info.sample_rate_hz
+        self._max_open = self.slots + limits.max_queued_sessions
+        self._metrics = metrics
+        self._clock = clock
+        self._ids = ids
+        self._post_text = post_text
+        self._open: dict[int, SpeechSession] = {}
+        policy = Policy(idle_s=limits.context_idle_s, stall_s=limits.stall_timeout_s)
+        warm_up = functools.partial(read_whole, front_end, WARM_UP_TEXT)
+        self._synthesis = Synthesis(model, Scheduler(self.slots, policy), clock, warm_up, self._record_step, policy.max_ahead_s)
+        self._worker: Worker[SpeechCommand] = Worker(f"speech-{family}", self._synthesis)
+
+    async def start(self) -> None:
+        await self._worker.start()
+
+    async def stop(self) -> None:
+        await self._worker.stop()
+
+    @property
+    def active(self) -> int:
+        """Sessions that hold a slot."""
+        return self._synthesis.active
+
+    @property
+    def queued(self) -> int:
+        """Sessions that have text and wait for a slot."""
+        return self._synthesis.waiting
+
+    @property
+    def open_sessions(self) -> int:
+        return len(self._open)
+
+    def open(self, request: SpeechRequest) -> SpeechStream:
+        if len(self._open) >= self._max_open:
+            self._metrics.record_error("speech", Busy.http_status)
+            raise Busy(
+                f"all {self.slots} slots and {self._max_open - self.slots} places in the queue are taken", retry_after_s=1.0
+            )
+        now_s = self._clock()
+        events: EventQueue[SpeechEvent] = EventQueue()
+        session = SpeechSession(
+            id=next(self._ids),
+            request=request,
+            sample_rate_hz=self._sample_rate_hz,
+            times=StageTimes(request.received_s or now_s),
+            sink=lambda news, ended, error: self._arrive(session, events, news, ended, error),
+            post=self._worker.post,
+            last_read_s=now_s,
+        )
+        self._open[session.id] = session
+        self._metrics.record_request("speech", self.family)
+        self._worker.post(Submit(session))
+        self._post_text(OpenText(session))
+        return SpeechStream(
+            session, events, self._clock, self._post_text,
+            on_room=functools.partial(self._worker.post, Room(session)),
+            on_cancel=functools.partial(self._cancel, session),
+        )  # fmt: skip
+
+    def end_all(self, error: DescantError) -> None:
+        for session in list(self._open.values()):
+            self._post_text(ForgetText(session))
+            self._worker.post(Cancel(session, error))
+
+    def _cancel(self, session: SpeechSession) -> None:
+        if session.id in self._open:
+            self._post_text(ForgetText(session))
+            self._worker.post(Cancel(session))
+
+    def _arrive(
+        self,
+        session: SpeechSession,
+        events: EventQueue[SpeechEvent],
+        news: list[SpeechEvent],
+        ended: bool,
+        error: Exception | None,
+    ) -> None:
+        events.put(news, ended, error)
+        if ended and self._open.pop(session.id, None) is not None:
+            self._post_text(ForgetText(session))
+            self._metrics.record_text(self.family, session.pushed_chars)
+            if isinstance(error, DescantError):
+                self._metrics.record_error("speech", error.http_status)
+
+    def _record_step(self, rows: int, took_s: float, audio_s: float) -> None:
+        self._metrics.record_step("speech", self.family, rows, took_s, audio_s)

@@ -1,0 +1,210 @@
+"""The text side of speech: pushed pieces become segments on one thread of its own.
+
+Turning text into phones takes up to milliseconds a sentence. It would hold up
+sockets on the event loop and other people's audio on the model's thread, so it
+has neither. Long texts are cut into pieces and sessions take turns, so that the
+first sentence of everybody comes before the last of anybody.
+"""
+
+import logging
+import re
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol, assert_never
+
+from server.engine.session import Cancel, Feed, Finish, Flush, SpeechSession
+from server.engine.times import TextSegment
+from server.engine.worker import Clock, Delivery
+from server.errors import DescantError, InternalError
+from server.types import Controls
+
+log = logging.getLogger("descant.engine")
+
+PIECE_CHARS = 200
+"""About two sentences: the longest text one session may hold the thread for."""
+
+_PIECE = re.compile(rf".{{1,{PIECE_CHARS}}}(?:\s+|$)|\S{{{PIECE_CHARS}}}|\s+", re.DOTALL)
+
+
+class TextStream(Protocol):
+    """The text of one context."""
+
+    def push(self, text: str) -> None: ...
+
+    def take(self, force: bool) -> list[TextSegment]: ...
+
+    def set_controls(self, controls: Controls) -> None: ...
+
+    @property
+    def pending(self) -> bool: ...
+
+
+class TextFrontEnd(Protocol):
+    def open(self, language: str, controls: Controls, normalization: str) -> TextStream: ...
+
+
+def read_whole(front_end: TextFrontEnd, text: str) -> tuple[TextSegment, ...]:
+    """All segments of a text with default controls."""
+    stream = front_end.open("en", Controls(), "auto")
+    stream.push(text)
+    return tuple(stream.take(force=True))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenText:
+    session: SpeechSession
+
+
+@dataclass(frozen=True, slots=True)
+class PushText:
+    session: SpeechSession
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlushText:
+    session: SpeechSession
+
+
+@dataclass(frozen=True, slots=True)
+class FinishText:
+    session: SpeechSession
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetText:
+    """The session ended; drop what it still had to say."""
+
+    session: SpeechSession
+
+
+@dataclass(frozen=True, slots=True)
+class SetDelay:
+    session: SpeechSession
+    max_buffer_delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetControls:
+    session: SpeechSession
+    controls: Controls
+
+
+TextCommand = OpenText | PushText | FlushText | FinishText | ForgetText | SetDelay | SetControls
+
+
+@dataclass(slots=True)
+class _Text:
+    """One session's text: what is still to be pushed, and since when the rest waits."""
+
+    session: SpeechSession
+    stream: TextStream
+    delay_s: float
+    work: deque[PushText | FlushText | FinishText | SetDelay | SetControls] = field(default_factory=deque)
+    oldest_s: float | None = None
+    """When the oldest text that is pushed but not taken came."""
+    entered_chars: int = 0
+    """Characters pushed into the stream."""
+    through_chars: int = 0
+    """Characters known to have left it as segments (or to make none)."""
+    posted_chars: int = 0
+
+    @property
+    def due_s(self) -> float:
+        return float("inf") if self.oldest_s is None else self.oldest_s + self.delay_s
+
+
+class TextFeed:
+    """Owns the text streams of all sessions; an `Activity` of a `Worker`."""
+
+    def __init__(self, front_end: TextFrontEnd, clock: Clock) -> None:
+        self._front_end = front_end
+        self._clock = clock
+        self._texts: dict[int, _Text] = {}
+
+    def open(self) -> None:
+        """Nothing to prepare: the front end was loaded by whoever made it."""
+
+    def handle(self, command: TextCommand) -> None:
+        session = command.session
+        if isinstance(command, OpenText):
+            request = session.request
+            stream = self._front_end.open(request.language, request.controls, request.normalization)
+            self._texts[session.id] = _Text(session, stream, request.max_buffer_delay_ms / 1000)
+        elif isinstance(command, ForgetText):
+            self._texts.pop(session.id, None)
+        elif (text := self._texts.get(session.id)) is not None:
+            text.work.append(command)
+
+    def turn(self) -> float | None:
+        """One piece of each session that has work, and the rests whose time has come."""
+        for text in list(self._texts.values()):
+            try:
+                if text.work:
+                    self._work(text, text.work.popleft())
+                elif text.due_s <= self._clock():
+                    self._take(text, force=True)
+            except Exception as error:
+                self._fail(text, error)
+        if any(text.work for text in self._texts.values()):
+            return 0.0
+        due_s = min((text.due_s for text in self._texts.values()), default=float("inf"))
+        return None if due_s == float("inf") else max(0.0, due_s - self._clock())
+
+    def fail(self, error: Exception) -> None:
+        for text in list(self._texts.values()):
+            self._fail(text, error)
+
+    def deliveries(self) -> list[Delivery]:
+        return []
+
+    def _work(self, text: _Text, command: PushText | FlushText | FinishText | SetDelay | SetControls) -> None:
+        post = text.session.post
+        match command:
+            case PushText():
+                self._push(text, command)
+            case FlushText():
+                self._take(text, force=True)
+                post(Flush(text.session))
+            case FinishText():
+                self._take(text, force=True)
+                post(Finish(text.session))
+                del self._texts[text.session.id]
+            case SetDelay():
+                text.delay_s = command.max_buffer_delay_ms / 1000
+            case SetControls():
+                text.stream.set_controls(command.controls)
+            case _:
+                assert_never(command)
+
+    def _push(self, text: _Text, command: PushText) -> None:
+        match = _PIECE.match(command.text)
+        piece = match.group() if match else command.text
+        text.stream.push(piece)
+        text.entered_chars += len(piece)
+        if len(piece) < len(command.text):
+            text.work.appendleft(PushText(command.session, command.text[len(piece) :]))
+            self._take(text, force=False)
+        else:
+            self._take(text, force=text.delay_s == 0.0)
+
+    def _take(self, text: _Text, force: bool) -> None:
+        session = text.session
+        segments = tuple(text.stream.take(force))
+        if segments and session.times.text_ready_s is None:
+            session.times.text_ready_s = self._clock()
+        if not text.stream.pending:
+            text.oldest_s = None
+            text.through_chars = text.entered_chars
+        elif segments or text.oldest_s is None:
+            text.oldest_s = self._clock()
+        if segments or text.through_chars > text.posted_chars:
+            text.posted_chars = text.through_chars
+            session.post(Feed(session, segments, text.through_chars))
+
+    def _fail(self, text: _Text, error: Exception) -> None:
+        session = text.session
+        log.error("request %s: text could not be read", session.request.request_id, exc_info=error)
+        self._texts.pop(session.id, None)
+        told = error if isinstance(error, DescantError) else InternalError("the text could not be turned into speech")
+        session.post(Cancel(session, told))
