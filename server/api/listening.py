@@ -2,7 +2,7 @@
 
 import asyncio
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.websockets import WebSocket
 
@@ -10,9 +10,11 @@ from server.api.call import Call, call_of
 from server.api.link import IDLE_CLOSE, Link, LinkClosed, LinkIdle
 from server.api.problems import told_to_client, transcription_error_event
 from server.audio.input import InputChain
-from server.engine.engine import TranscriptStream
 from server.errors import DescantError, InvalidRequest
 from server.types import Encoding, TranscriptEvent, TranscriptionRequest, TurnSettings
+
+if TYPE_CHECKING:
+    from server.engine.streams import TranscriptStream
 
 NORMAL_CLOSE = 1000
 _SLICE_BYTES = 32 * 1024
@@ -65,7 +67,7 @@ async def listen_socket(websocket: WebSocket, dialect: Dialect) -> None:
 
 
 class _Session:
-    def __init__(self, call: Call, link: Link, dialect: Dialect, stream: TranscriptStream, chain: InputChain) -> None:
+    def __init__(self, call: Call, link: Link, dialect: Dialect, stream: "TranscriptStream", chain: InputChain) -> None:
         self._call = call
         self._link = link
         self._dialect = dialect

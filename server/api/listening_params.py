@@ -1,6 +1,7 @@
 """What clients may say about audio they send: model, encoding, segment and turn settings, with their ranges."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.datastructures import QueryParams
@@ -8,7 +9,10 @@ from starlette.datastructures import QueryParams
 from server.api.body import Body
 from server.api.schemas import Number
 from server.errors import InvalidRequest
-from server.types import Encoding, TurnSettings
+from server.types import Encoding, TranscriptionRequest, TurnSettings, WordTime
+
+DEFAULTS = TranscriptionRequest(family="", request_id="")
+"""Read for the values a client left out."""
 
 MAX_KEYTERMS = 100
 MAX_KEYTERM_CHARS = 1200
@@ -71,12 +75,12 @@ def number(query: Mapping[str, str], name: str, lowest: float, highest: float, d
     return value
 
 
-def min_volume(query: Mapping[str, str], default: float) -> float:
-    return number(query, "min_volume", 0.0, 1.0, default)
+def min_volume(query: Mapping[str, str]) -> float:
+    return number(query, "min_volume", 0.0, 1.0, DEFAULTS.min_volume)
 
 
-def max_silence_s(query: Mapping[str, str], default: float) -> float:
-    return number(query, "max_silence_duration_secs", 0.01, _MAX_SILENCE_S, default)
+def max_silence_s(query: Mapping[str, str]) -> float:
+    return number(query, "max_silence_duration_secs", 0.01, _MAX_SILENCE_S, DEFAULTS.max_silence_s)
 
 
 def check_keyterms(query: QueryParams) -> list[str]:
@@ -111,7 +115,7 @@ def turn_settings(given: Mapping[str, float]) -> TurnSettings:
             raise InvalidRequest(message, field=f"turn.{name}")
     names = ("start_threshold", "eager_end_threshold", "end_threshold")
     ordered = [(name, given[name]) for name in names if name in given]
-    for (higher, above), (lower, below) in zip(ordered, ordered[1:], strict=False):
+    for (higher, above), (lower, below) in itertools.pairwise(ordered):
         if above <= below:
             raise InvalidRequest(f"turn.{lower}: {below:g} must be less than turn.{higher}, {above:g}", field=f"turn.{lower}")
     defaults = TurnSettings()
@@ -128,5 +132,5 @@ def turn_settings(given: Mapping[str, float]) -> TurnSettings:
     return TurnSettings(start, eager, end, timeout_ms)
 
 
-def word_times(words: Any) -> list[dict[str, Any]]:
+def word_times(words: Iterable[WordTime]) -> list[dict[str, Any]]:
     return [{"word": word.word, "start": round(word.start_s, 3), "end": round(word.end_s, 3)} for word in words]

@@ -157,7 +157,9 @@ class SpeechBody(Body):
         voice = find_voice(self.voice, services.voices)
         language = self._language(services.voices.languages()) or voice.language
         if self.pronunciation_dict_id is not None:
-            raise NotFound("pronunciation_dict_id: this server keeps no pronunciation dictionaries", field="pronunciation_dict_id")
+            raise NotFound(
+                "pronunciation_dict_id: this server keeps no pronunciation dictionaries", field="pronunciation_dict_id"
+            )
         delay_ms = self.buffer_delay_ms()
         return SpeechRequest(
             family=family,

@@ -8,19 +8,11 @@ from typing import Any
 
 from server.api.call import Services
 from server.audio.output import OutputChain
+from server.metrics import stage_durations_s
 from server.types import AudioFormat, SpeechEvent, SpeechFlushed, SpeechRequest, SpokenAudio, SpokenTimes, StageTimes, WordTime
 
 MAX_CHUNK_BYTES = 96 * 1024
 """Keeps a JSON frame with base64 far under the 1 MiB that WebSocket clients take; divisible by every sample size."""
-
-_STAGES = (
-    ("queue", "received_s", "admitted_s"),
-    ("text", "admitted_s", "text_ready_s"),
-    ("first_step", "text_ready_s", "first_step_s"),
-    ("first_audio", "first_step_s", "first_audio_s"),
-    ("encode", "first_audio_s", "encoded_s"),
-    ("send", "encoded_s", "sent_s"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +77,10 @@ class SpeechOutput:
 
 
 def server_timing(times: StageTimes) -> str:
-    """The value of a Server-Timing header: the stages that are over, in milliseconds, and their total."""
-    entries = []
-    last_s = times.received_s
-    for name, start, end in _STAGES:
-        start_s, end_s = getattr(times, start), getattr(times, end)
-        if start_s is not None and end_s is not None:
-            entries.append(f"{name};dur={max(0.0, end_s - start_s) * 1000:.2f}")
-            last_s = max(last_s, end_s)
-    return ", ".join([*entries, f"total;dur={(last_s - times.received_s) * 1000:.2f}"])
+    """The value of a Server-Timing header: milliseconds of the stages that are over, and their total."""
+    durations_s = stage_durations_s(times)
+    entries = {**durations_s, "total": sum(durations_s.values())}
+    return ", ".join(f"{name};dur={duration_s * 1000:.2f}" for name, duration_s in entries.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
@@ -13,12 +13,14 @@ from models.base import Pcm
 from server.api.body import limited_receive
 from server.api.call import Call, call_of
 from server.api.disconnect import cancel_when_gone
-from server.api.listening_params import audio_encoding, word_times
-from server.audio.files import decode_file
+from server.api.listening_params import DEFAULTS, audio_encoding, word_times
+from server.audio.files import FILE_RATE_HZ, decode_file
 from server.audio.input import decode_headerless
-from server.engine.engine import TranscriptStream
 from server.errors import InvalidRequest, RequestTooLarge
 from server.types import Transcript, TranscriptionRequest
+
+if TYPE_CHECKING:
+    from server.engine.streams import TranscriptStream
 
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _MAX_FIELDS = 64
@@ -62,7 +64,7 @@ def _to_request(form: FormData, call: Call) -> TranscriptionRequest:
     return TranscriptionRequest(
         family=call.services.catalog.recognition_family(model_id),
         request_id=call.request_id,
-        language=language if isinstance(language, str) and language else TranscriptionRequest.language,
+        language=language if isinstance(language, str) and language else DEFAULTS.language,
         want_words=_wants_words(form),
         interim=False,
         key_id=call.key_id,
@@ -78,17 +80,17 @@ def _wants_words(form: FormData) -> bool:
     return bool(granularities)
 
 
-def _decoder(request: Request, call: Call, upload: UploadFile) -> Callable[[int], Pcm]:
-    """How to get samples at a given rate, to run in a thread; what the query says is checked here."""
+def _decoder(request: Request, call: Call, upload: UploadFile) -> Callable[[], Pcm]:
+    """How to get samples at FILE_RATE_HZ, to run in a thread; what the query says is checked here."""
     max_s = call.services.settings.limits.max_upload_s
     query = request.query_params
     if "encoding" not in query and "sample_rate" not in query:
-        return lambda rate_hz: decode_file(upload.file, max_s=max_s)
+        return lambda: decode_file(upload.file, max_s=max_s)
     encoding, source_hz = audio_encoding(query)
 
-    def decode(rate_hz: int) -> Pcm:
-        pcm = decode_headerless(upload.file.read(), encoding, source_hz, rate_hz)
-        if len(pcm) > max_s * rate_hz:
+    def decode() -> Pcm:
+        pcm = decode_headerless(upload.file.read(), encoding, source_hz, FILE_RATE_HZ)
+        if len(pcm) > max_s * FILE_RATE_HZ:
             raise RequestTooLarge(f"file: is longer than {max_s:g} s, the most that is taken", field="file")
         return pcm
 
@@ -96,10 +98,9 @@ def _decoder(request: Request, call: Call, upload: UploadFile) -> Callable[[int]
 
 
 async def _transcribe(
-    stream: TranscriptStream, transcription: TranscriptionRequest, decode: Callable[[int], Pcm]
+    stream: "TranscriptStream", transcription: TranscriptionRequest, decode: Callable[[], Pcm]
 ) -> dict[str, Any]:
-    rate_hz = stream.sample_rate_hz
-    pcm = await asyncio.to_thread(decode, rate_hz)
+    pcm = await asyncio.to_thread(decode)
     feeder = asyncio.create_task(_feed(stream, pcm))
     try:
         finals = [event async for event in stream if isinstance(event, Transcript) and event.is_final]
@@ -110,7 +111,7 @@ async def _transcribe(
         "type": "transcript",
         "text": "".join(final.text for final in finals).strip(),
         "language": finals[0].language if finals else transcription.language,
-        "duration": round(len(pcm) / rate_hz, 3),
+        "duration": round(len(pcm) / FILE_RATE_HZ, 3),
         "is_final": True,
     }
     if transcription.want_words:
@@ -118,8 +119,8 @@ async def _transcribe(
     return body
 
 
-async def _feed(stream: TranscriptStream, pcm: Pcm) -> None:
-    step = _FEED_S * stream.sample_rate_hz
+async def _feed(stream: "TranscriptStream", pcm: Pcm) -> None:
+    step = _FEED_S * FILE_RATE_HZ
     for start in range(0, len(pcm), step):
         await stream.feed(pcm[start : start + step])
     stream.finish()

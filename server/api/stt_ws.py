@@ -11,7 +11,15 @@ from starlette.websockets import WebSocket
 
 from server.api.call import Call
 from server.api.listening import Command, listen_socket
-from server.api.listening_params import audio_encoding, check_keyterms, max_silence_s, min_volume, required, word_times
+from server.api.listening_params import (
+    DEFAULTS,
+    audio_encoding,
+    check_keyterms,
+    max_silence_s,
+    min_volume,
+    required,
+    word_times,
+)
 from server.errors import InvalidRequest
 from server.types import Encoding, Transcript, TranscriptEvent, TranscriptionRequest
 
@@ -35,9 +43,9 @@ class _ManualDialect:
         request = TranscriptionRequest(
             family=family,
             request_id=call.request_id,
-            language=query.get("language") or TranscriptionRequest.language,
-            min_volume=min_volume(query, TranscriptionRequest.min_volume),
-            max_silence_s=max_silence_s(query, TranscriptionRequest.max_silence_s),
+            language=query.get("language") or DEFAULTS.language,
+            min_volume=min_volume(query),
+            max_silence_s=max_silence_s(query),
             key_id=call.key_id,
             received_s=call.received_s,
         )

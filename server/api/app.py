@@ -1,0 +1,87 @@
+"""The route table of the public HTTP and WebSocket API."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from server.api import health, stt, stt_turns_ws, stt_ws, tts, tts_ws, voices
+from server.api.call import Services
+from server.api.gate import Gate
+from server.api.problems import MethodNotAllowed
+from server.catalog import Catalog
+from server.config import Settings
+from server.errors import InvalidRequest, NotFound
+from server.keys import KeyStore
+from server.voices import VoiceStore
+
+if TYPE_CHECKING:
+    from server.engine.engine import Engine
+    from server.metrics import Metrics
+
+HttpHandler = Callable[[Request], Awaitable[Any]]
+SocketHandler = Callable[[WebSocket], Awaitable[None]]
+
+HTTP_ROUTES: tuple[tuple[str, str, HttpHandler], ...] = (
+    ("GET", "/livez", health.live),
+    ("GET", "/readyz", health.ready),
+    ("GET", "/voices", voices.list_voices),
+    ("GET", "/voices/{voice_id}", voices.get_voice),
+    ("POST", "/tts/bytes", tts.speak_bytes),
+    ("POST", "/tts/sse", tts.speak_events),
+    ("POST", "/stt", stt.transcribe_file),
+    ("POST", "/audio/transcriptions", stt.transcribe_file),
+    ("POST", "/v1/audio/transcriptions", stt.transcribe_file),
+)
+SOCKET_ROUTES: tuple[tuple[str, SocketHandler], ...] = (
+    ("/tts/websocket", tts_ws.speak_socket),
+    ("/stt/websocket", stt_ws.transcribe_socket),
+    ("/stt/turns/websocket", stt_turns_ws.turns_socket),
+)
+
+
+def build_app(
+    engine: "Engine", voices: VoiceStore, catalog: Catalog, keys: KeyStore, settings: Settings, metrics: "Metrics"
+) -> Starlette:
+    """The ASGI application. The caller starts and stops the engine; no lifespan is needed."""
+    services = Services(engine, voices, catalog, keys, settings, metrics)
+    app = Starlette(
+        routes=_routes(),
+        middleware=[Middleware(Gate, services=services)],
+        exception_handlers={HTTPException: _refuse},
+    )
+    # A redirect loses the body of a POST in some clients, so both spellings are routes of their own.
+    app.router.redirect_slashes = False
+    app.router.default = _nowhere
+    return app
+
+
+def _routes() -> list[BaseRoute]:
+    routes: list[BaseRoute] = [Route("/", health.status, methods=["GET"])]
+    for method, path, handler in HTTP_ROUTES:
+        routes += [Route(path, handler, methods=[method]), Route(path + "/", handler, methods=[method])]
+    for path, socket_handler in SOCKET_ROUTES:
+        routes += [WebSocketRoute(path, socket_handler), WebSocketRoute(path + "/", socket_handler)]
+    return routes
+
+
+async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+    path = scope["path"]
+    hint = " It is a WebSocket." if scope["type"] == "http" and path in dict(SOCKET_ROUTES) else ""
+    raise NotFound(f"There is nothing at {path}.{hint}")
+
+
+async def _refuse(request: Request, error: Exception) -> NoReturn:
+    """The framework's refusals as errors of ours, which the gate puts into the version's shape."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        allow = (error.headers or {}).get("Allow", "")
+        message = f"{request.method} is not possible on {request.url.path}; accepted methods: {allow}"
+        raise MethodNotAllowed(message, allow) from None
+    raise InvalidRequest(f"body: {error.detail}", field="body") from None

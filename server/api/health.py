@@ -1,0 +1,25 @@
+"""Is it up, may it get work, and what answers: the routes that need no key."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from server.api.call import call_of
+from server.api.versions import NEWEST
+
+
+async def status(request: Request) -> JSONResponse:
+    """``GET /``: what SDKs ask for, and which model family answers each id."""
+    services = call_of(request.scope).services
+    models = {"tts": dict(services.catalog.speech), "stt": dict(services.catalog.recognition)}
+    return JSONResponse({"ok": True, "version": str(NEWEST), "models": models})
+
+
+async def live(request: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+async def ready(request: Request) -> Response:
+    """503 while models are loading and once the server drains, so that balancers send no new work."""
+    if call_of(request.scope).services.engine.ready:
+        return PlainTextResponse("ready\n")
+    return PlainTextResponse("not ready\n", 503, {"Retry-After": "1"})

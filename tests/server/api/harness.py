@@ -1,0 +1,172 @@
+"""The HTTP and WebSocket API with fake models, served by uvicorn on loopback in a thread."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from websockets.sync.client import ClientConnection, connect
+
+from server.api.app import build_app
+from server.catalog import build_catalog
+from server.config import Limits, Settings
+from server.engine.engine import Engine
+from server.keys import KeyStore
+from server.metrics import Metrics
+from server.voices import VoiceStore
+from tests.fakes import ANNA, BERT, FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
+
+RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 24000}
+VERSIONS = ("2024-06-10", "2024-11-13", "2025-04-16", "2025-11-04", "2026-03-01", "2026-08-14", "2031-01-01")
+WAIT_S = 10.0
+
+
+def speech_body(transcript: str = "hello there.", **fields: Any) -> dict[str, Any]:
+    """A complete generation request; None takes a field out."""
+    body = {"model_id": "sonic-3", "transcript": transcript, "voice": ANNA.id, "output_format": RAW, **fields}
+    return {name: value for name, value in body.items() if value is not None}
+
+
+class ApiServer:
+    """A running server; its engine may be looked at from the test's thread."""
+
+    def __init__(self, settings: Settings, *, synthesizer: FakeSynthesizer, recognizer: FakeRecognizer) -> None:
+        self.settings = settings
+        self.synthesizer = synthesizer
+        self.recognizer = recognizer
+        self.metrics = Metrics()
+        self.keys = KeyStore(settings.data_dir / "keys.json")
+        self.port = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="api server")
+        self.engine: Engine
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._started.wait(WAIT_S), "the server did not start"
+
+    def stop(self) -> None:
+        assert self._loop is not None
+        assert self._stop is not None
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(WAIT_S)
+        assert not self._thread.is_alive(), "the server did not stop"
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Run something on the server's event loop and wait for it."""
+        assert self._loop is not None
+        done = threading.Event()
+
+        def run() -> None:
+            function()
+            done.set()
+
+        self._loop.call_soon_threadsafe(run)
+        assert done.wait(WAIT_S)
+
+    def wait_idle(self, within_s: float = WAIT_S) -> float:
+        """Wait until no session is open and no slot is taken; gives the seconds it took."""
+        start_s = time.perf_counter()
+        while self.engine.snapshot().open_sessions or self.synthesizer.slots_in_use:
+            assert time.perf_counter() - start_s < within_s, f"still busy: {self.engine.snapshot()}"
+            time.sleep(0.002)
+        return time.perf_counter() - start_s
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self.engine = Engine(
+            synthesizers={"fake": self.synthesizer},
+            recognizers={"fake": self.recognizer},
+            detector=FakeDetector(),
+            front_end=FakeFrontEnd(),
+            limits=self.settings.limits,
+            metrics=self.metrics,
+        )
+        voices, catalog = VoiceStore([ANNA, BERT]), build_catalog("fake", "fake", {})
+        app = build_app(self.engine, voices, catalog, self.keys, self.settings, self.metrics)
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=0, ws="websockets-sansio", lifespan="off", log_level="warning", access_log=False
+        )
+        server = uvicorn.Server(config)
+        await self.engine.start()
+        task = asyncio.create_task(server._serve())
+        while not server.started:
+            await asyncio.sleep(0.005)
+        self.port = server.servers[0].sockets[0].getsockname()[1]
+        self._started.set()
+        await self._stop.wait()
+        await self.engine.stop(drain_s=0)
+        server.should_exit = True
+        await task
+
+
+@contextmanager
+def serving(
+    data_dir: Path,
+    *,
+    limits: Limits | None = None,
+    synthesizer: FakeSynthesizer | None = None,
+    recognizer: FakeRecognizer | None = None,
+    **settings: Any,
+) -> Iterator[ApiServer]:
+    """A server with its own settings for the length of a with block."""
+    chosen = Settings(data_dir=data_dir, limits=limits or Limits(), **settings)
+    server = ApiServer(chosen, synthesizer=synthesizer or FakeSynthesizer(), recognizer=recognizer or FakeRecognizer())
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class Socket:
+    """A WebSocket of a test that speaks JSON."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    def send(self, message: dict[str, Any] | str | bytes) -> None:
+        self.connection.send(json.dumps(message) if isinstance(message, dict) else message)
+
+    def receive(self, timeout_s: float = WAIT_S) -> dict[str, Any]:
+        text = self.connection.recv(timeout=timeout_s)
+        assert isinstance(text, str), "these sockets send text only"
+        frame = json.loads(text)
+        assert isinstance(frame, dict)
+        return frame
+
+    def until(self, *types: str) -> list[dict[str, Any]]:
+        """Frames up to and including the first of these types."""
+        frames = [self.receive()]
+        while frames[-1]["type"] not in types:
+            frames.append(self.receive())
+        return frames
+
+    def quiet(self, for_s: float = 0.15) -> None:
+        """Nothing comes for so long."""
+        try:
+            frame = self.receive(for_s)
+        except TimeoutError:
+            return
+        raise AssertionError(f"unexpected frame {frame}")
+
+
+@contextmanager
+def opened(server: ApiServer, path: str, version: str = "2026-08-14", **headers: str) -> Iterator[Socket]:
+    with connect(server.ws_url + path, additional_headers={"Cartesia-Version": version, **headers}) as connection:
+        yield Socket(connection)
