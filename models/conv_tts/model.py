@@ -1,0 +1,306 @@
+"""The conv_tts family behind `models.base.Synthesizer`: slots, segments, chunks."""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import as_file, files
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.base import Phone, PhoneTime, Segment, SpeechFrames, SynthesizerInfo, Voice
+from models.conv_tts.config import HOP_SAMPLES, SAMPLE_RATE_HZ, ConvTtsConfig
+from models.conv_tts.network import ConvTts, pitch_at, position_features
+from models.conv_tts.timing import lay_out
+from models.conv_tts.vocoder import Vocoder, VocoderState
+from models.conv_tts.voices import read_voices, speaker_weights
+from models.phones import PHONES
+from models.weights import load_weights, read_metadata
+
+FAMILY = "conv_tts"
+WEIGHTS = "voice-en.safetensors"
+CHUNK_FRAMES = (10, 16, 24, 32, 40)
+"""Frames of a slot's first, second, ... step; the last entry holds from then on. 50 ms at first, then 200 ms."""
+
+_PHONE_INDEX = {symbol: index for index, symbol in enumerate(PHONES)}
+_QUIETEST = 1e-4
+_LOWEST_F0_HZ, _HIGHEST_F0_HZ = 40.0, 700.0
+
+
+@dataclass(slots=True)
+class _Speech:
+    """An encoded segment that is being spoken; F frames."""
+
+    phones: Tensor
+    """[P, C]."""
+    frame_phone: Tensor
+    """[F]."""
+    positions: Tensor
+    """[F, features]."""
+    controls: Tensor
+    """[F, 2]: F0 in Hz, log of the volume."""
+    phone_times: tuple[PhoneTime, ...]
+    given_frames: int = 0
+    announced: bool = False
+
+    @property
+    def left_frames(self) -> int:
+        return len(self.frame_phone) - self.given_frames
+
+
+@dataclass(slots=True)
+class _Slot:
+    speakers: Tensor
+    """[speakers]."""
+    waiting: deque[Segment] = field(default_factory=deque)
+    encoded: deque[_Speech] = field(default_factory=deque)
+    steps: int = 0
+    planned_frames: int = 0
+    """Where the next segment to be encoded starts."""
+    remainder_frames: float = 0.0
+
+    @property
+    def chunk_frames(self) -> int:
+        return CHUNK_FRAMES[min(self.steps, len(CHUNK_FRAMES) - 1)]
+
+    @property
+    def hungry(self) -> bool:
+        """Whether the next chunk could go on into a segment that is not encoded yet."""
+        left = sum(speech.left_frames for speech in self.encoded)
+        return bool(self.waiting) and len(self.encoded) < 2 and left < self.chunk_frames
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Some frames of one segment."""
+
+    speech: _Speech
+    start_frame: int
+    end_frame: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """What one step gives one slot."""
+
+    pieces: tuple[_Piece, ...]
+    phone_times: tuple[PhoneTime, ...] | None
+    segments_ended: int
+
+    @property
+    def frames(self) -> int:
+        return sum(piece.end_frame - piece.start_frame for piece in self.pieces)
+
+
+class ConvTtsSynthesizer:
+    """Streams of speech, stepped together. Not thread-safe: one worker owns it."""
+
+    def __init__(self, network: ConvTts, device: str, max_slots: int, voices: tuple[Voice, ...]) -> None:
+        self._device = torch.device(device)
+        self._network = network.to(self._device).eval()
+        self._vocoder = Vocoder(network.config.cepstrum_order).to(self._device)
+        self._slots: dict[int, _Slot] = {}
+        self._decoder_states = network.init_state(max_slots, self._device)
+        self._vocoder_states = self._vocoder.init_state(max_slots, self._device)
+        self._info = SynthesizerInfo(FAMILY, SAMPLE_RATE_HZ, ("en",), max_slots, device, voices)
+
+    @property
+    def info(self) -> SynthesizerInfo:
+        return self._info
+
+    def admit(self, slot: int, voice: Voice) -> None:
+        """See `models.base.Synthesizer`. ValueError: slot out of range or in use, unknown speakers."""
+        if not 0 <= slot < self._info.max_slots:
+            raise ValueError(f"slot {slot} is not in 0..{self._info.max_slots - 1}")
+        if slot in self._slots:
+            raise ValueError(f"slot {slot} is in use")
+        weights = speaker_weights(voice, self._network.config.speakers)
+        self._slots[slot] = _Slot(torch.tensor(weights, device=self._device))
+        with torch.inference_mode():
+            self._decoder_states[slot] = 0
+            for pool, fresh in zip(self._vocoder_states, self._vocoder.init_state(1, self._device), strict=True):
+                pool[slot] = fresh[0]
+
+    def feed(self, slot: int, segment: Segment) -> None:
+        """See `models.base.Synthesizer`. ValueError: a phone or a control that cannot be spoken."""
+        for phone in segment.phones:
+            _check(phone)
+        self._slots[slot].waiting.append(segment)
+
+    def release(self, slot: int) -> None:
+        """See `models.base.Synthesizer`."""
+        del self._slots[slot]
+
+    @torch.inference_mode()
+    def step(self, slots: Sequence[int]) -> list[SpeechFrames]:
+        """See `models.base.Synthesizer`."""
+        streams = [self._slots[slot] for slot in slots]
+        while hungry := [stream for stream in streams if stream.hungry]:
+            self._encode(hungry)
+        chunks = [_next_chunk(stream) for stream in streams]
+        speaking = [row for row, chunk in enumerate(chunks) if chunk.frames]
+        audio: dict[int, np.ndarray] = {}
+        if speaking:
+            samples = self._speak([slots[row] for row in speaking], [chunks[row] for row in speaking])
+            for row, pcm in zip(speaking, samples, strict=True):
+                audio[row] = pcm[: chunks[row].frames * HOP_SAMPLES].copy()
+                streams[row].steps += 1
+        silence = np.zeros(0, dtype=np.float32)
+        return [
+            SpeechFrames(audio.get(row, silence), chunk.phone_times, chunk.segments_ended) for row, chunk in enumerate(chunks)
+        ]
+
+    def _encode(self, streams: Sequence[_Slot]) -> None:
+        """Encode the first waiting segment of each stream, as one batch."""
+        segments = [stream.waiting.popleft() for stream in streams]
+        longest = max(1, *(len(segment.phones) for segment in segments)) if segments else 1
+        labels = np.zeros((len(segments), longest, 3), dtype=np.int64)
+        mask = np.zeros((len(segments), longest, 1), dtype=np.float32)
+        for row, segment in enumerate(segments):
+            for place, phone in enumerate(segment.phones):
+                labels[row, place] = _PHONE_INDEX[phone.symbol], phone.stress, phone.starts_word
+            mask[row, : len(segment.phones)] = 1
+        mask[:, 0] = 1  # an empty segment still needs something to attend to
+        phones, stress, word_start = torch.from_numpy(labels).to(self._device).unbind(-1)
+        speakers = torch.stack([stream.speakers for stream in streams])
+        encoding = self._network.encode(phones, stress, word_start, speakers, torch.from_numpy(mask).to(self._device))
+        log_durations = encoding.log_durations.double().cpu().numpy()
+        for row, (stream, segment) in enumerate(zip(streams, segments, strict=True)):
+            count = len(segment.phones)
+            timing = lay_out(segment.phones, log_durations[row, :count], stream.remainder_frames)
+            stream.remainder_frames = timing.remainder_frames
+            start = stream.planned_frames
+            stream.planned_frames += int(timing.durations_frames.sum())
+            pitch = encoding.pitch[row, :count]
+            stream.encoded.append(
+                self._plan(segment, encoding.phones[row, :count], pitch, stream.speakers, timing.durations_frames, start)
+            )
+
+    def _plan(
+        self, segment: Segment, phones: Tensor, pitch: Tensor, speakers: Tensor, durations: np.ndarray, start_frames: int
+    ) -> _Speech:
+        """Everything the frames of a segment need, with the controls of its phones applied."""
+        ends = start_frames + np.cumsum(durations)
+        times = tuple(
+            PhoneTime(int(end - frames) * HOP_SAMPLES, int(end) * HOP_SAMPLES)
+            for frames, end in zip(durations, ends, strict=True)
+        )
+        frame_phone = np.repeat(np.arange(len(durations)), durations)
+        starts = np.cumsum(durations) - durations
+        index = torch.from_numpy(np.arange(len(frame_phone)) - starts[frame_phone]).to(self._device)
+        duration = torch.from_numpy(durations[frame_phone]).to(self._device)
+        place = torch.from_numpy(frame_phone).to(self._device)
+        controls = torch.zeros(len(frame_phone), 2, device=self._device)
+        if len(frame_phone):
+            per_phone = torch.tensor(
+                [
+                    (p.pitch_range, p.pitch_semitones * math.log(2) / 12, math.log(max(p.volume, _QUIETEST)))
+                    for p in segment.phones
+                ],
+                device=self._device,
+            )
+            knots = pitch * (self._network.pitch_spread * per_phone[:, :1]) + per_phone[:, 1:2]
+            share = (index + 0.5) / duration
+            contour = pitch_at(knots[None], place[None], share[None])[0]
+            log_f0 = speakers @ self._network.speaker_log_f0 + contour
+            controls[:, 0] = log_f0.exp().clamp(_LOWEST_F0_HZ, _HIGHEST_F0_HZ)
+            controls[:, 1] = per_phone[place, 2]
+        return _Speech(phones, place, position_features(index, duration), controls, times)
+
+    def _speak(self, slots: Sequence[int], chunks: Sequence[_Chunk]) -> np.ndarray:
+        """Decode and synthesise one chunk per slot: [B, S], each row's samples at its start."""
+        rows, longest = len(slots), max(chunk.frames for chunk in chunks)
+        config = self._network.config
+        phones = torch.zeros(rows, longest, config.channels, device=self._device)
+        positions = torch.zeros(rows, longest, self._network.position_in.in_features, device=self._device)
+        controls = torch.zeros(rows, longest, 2, device=self._device)
+        controls[..., 0] = 100.0
+        for row, chunk in enumerate(chunks):
+            at = 0
+            for piece in chunk.pieces:
+                span = slice(piece.start_frame, piece.end_frame)
+                to = slice(at, at + piece.end_frame - piece.start_frame)
+                phones[row, to] = piece.speech.phones[piece.speech.frame_phone[span]]
+                positions[row, to] = piece.speech.positions[span]
+                controls[row, to] = piece.speech.controls[span]
+                at = to.stop
+        frames = [chunk.frames for chunk in chunks]
+        lengths = None if min(frames) == longest else torch.tensor(frames, device=self._device)
+        speakers = torch.stack([self._slots[slot].speakers for slot in slots])
+        index = torch.tensor(slots, device=self._device)
+        cepstrum, voicing, decoder_state = self._network.decode(
+            phones, positions, speakers, self._decoder_states[index], lengths
+        )
+        self._decoder_states[index] = decoder_state
+        cepstrum[..., 0] += controls[..., 1]
+        state = VocoderState(*(pool[index] for pool in self._vocoder_states))
+        samples, stepped = self._vocoder(cepstrum, voicing, controls[..., 0], state, lengths)
+        for pool, fresh in zip(self._vocoder_states, stepped, strict=True):
+            pool[index] = fresh
+        return np.asarray(samples.clamp(-1, 1).cpu().numpy())
+
+
+def _check(phone: Phone) -> None:
+    """Raise ValueError for what would give no or endless sound."""
+    if phone.symbol not in _PHONE_INDEX:
+        raise ValueError(f"{phone.symbol!r} is not a phone of models.phones.PHONES")
+    if phone.stress not in (0, 1, 2):
+        raise ValueError(f"stress {phone.stress} is not 0, 1 or 2")
+    if not 0.05 <= phone.speed <= 20:
+        raise ValueError(f"speed {phone.speed:g} is not in 0.05..20")
+    if phone.duration_ms is not None and not 0 <= phone.duration_ms <= 60_000:
+        raise ValueError(f"a duration of {phone.duration_ms:g} ms is not in 0..60000")
+    if not math.isfinite(phone.volume + phone.pitch_semitones + phone.pitch_range) or phone.volume < 0:
+        raise ValueError("volume, pitch_semitones and pitch_range must be finite, volume not negative")
+
+
+def _next_chunk(stream: _Slot) -> _Chunk:
+    """Take the stream's next frames: to the end of one segment and, at most, into the one after it."""
+    room = stream.chunk_frames
+    pieces: list[_Piece] = []
+    announced: tuple[PhoneTime, ...] | None = None
+    ended = 0
+    while stream.encoded:
+        speech = stream.encoded[0]
+        if not speech.announced:
+            if announced is not None:
+                break  # a step reports the times of one segment only
+            announced, speech.announced = speech.phone_times, True
+        frames = min(room, speech.left_frames)
+        if frames:
+            pieces.append(_Piece(speech, speech.given_frames, speech.given_frames + frames))
+        speech.given_frames += frames
+        room -= frames
+        if speech.left_frames:
+            break
+        stream.encoded.popleft()
+        ended += 1
+        if not room:
+            break
+    return _Chunk(tuple(pieces), announced, ended)
+
+
+def load(device: str, max_slots: int) -> ConvTtsSynthesizer:
+    """The embedded voice on ``device`` ("cpu", "cuda", "cuda:1" ...).
+
+    Raises:
+        WeightsError: the package's weights do not fit this code.
+    """
+    with as_file(files("models.conv_tts") / "weights" / WEIGHTS) as path:
+        config = ConvTtsConfig.from_metadata(read_metadata(path))
+        network = ConvTts(config)
+        load_weights(path, network)
+    synthesizer = ConvTtsSynthesizer(network, device, max_slots, read_voices(config.speakers))
+    _warm_up(synthesizer)
+    return synthesizer
+
+
+def _warm_up(synthesizer: ConvTtsSynthesizer) -> None:
+    """Speak a little, so that the first request does not pay for tables and plans."""
+    synthesizer.admit(0, synthesizer.info.voices[0])
+    synthesizer.feed(0, Segment(tuple(Phone(symbol) for symbol in ("_", "h", "ʌ", "."))))
+    while synthesizer.step([0])[0].pcm.size:
+        pass
+    synthesizer.release(0)

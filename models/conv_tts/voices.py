@@ -1,0 +1,34 @@
+"""The voices of the package: a table of names, ids and mixtures of the network's speakers."""
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+
+from models.base import Voice
+
+
+def read_voices(speakers: Sequence[str]) -> tuple[Voice, ...]:
+    """The voices of ``voices.json``; ValueError if one names a speaker the network lacks."""
+    rows = json.loads((files("models.conv_tts") / "voices.json").read_text(encoding="utf-8"))
+    voices = []
+    for row in rows:
+        mixture = tuple(row.pop("speakers").items())
+        voice = Voice(speakers=mixture, **row)
+        speaker_weights(voice, speakers)
+        voices.append(voice)
+    return tuple(voices)
+
+
+def speaker_weights(voice: Voice, speakers: Sequence[str]) -> list[float]:
+    """One weight per speaker of the network.
+
+    Raises:
+        ValueError: the voice names an unknown speaker, or its weights do not add up to 1.
+    """
+    weights = dict(voice.speakers)
+    unknown = sorted(set(weights) - set(speakers))
+    if unknown:
+        raise ValueError(f"voice {voice.name!r} names speakers {unknown}; this model has {list(speakers)}")
+    if not 0.999 < sum(weights.values()) < 1.001:
+        raise ValueError(f"the speaker weights of voice {voice.name!r} add up to {sum(weights.values()):g}, not 1")
+    return [weights.get(speaker, 0.0) for speaker in speakers]

@@ -1,0 +1,100 @@
+"""Utterances to padded batches of about equal work."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.phones import PAUSES, PHONES
+from training.voice.data import PHONE_INDEX, Utterance
+
+_PAUSE_INDICES = frozenset(PHONE_INDEX[symbol] for symbol in PAUSES)
+_DROP_EDGE_PAUSE = 0.2
+_PLAIN_PAUSE = 0.08
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Whole utterances; B rows, P phones and T frames at most."""
+
+    phones: Tensor
+    """[B, P, 3] int64: index, stress, word start."""
+    phone_mask: Tensor
+    """[B, P, 1]."""
+    durations: Tensor
+    """[B, P] float, frames; 1 past a row's end."""
+    speakers: Tensor
+    """[B, speakers] weights."""
+    frame_phone: Tensor
+    """[B, T] int64, which phone each frame belongs to."""
+    frame_index: Tensor
+    """[B, T], the frame's place in its phone."""
+    frame_weight: Tensor
+    """[B, T], 0 past a row's end, less than 1 in pauses."""
+    targets: Tensor
+    """[B, T, order + bands + 1]."""
+
+
+def augment(utterance: Utterance, rng: random.Random) -> Utterance:
+    """Now and then drop the pause before the first word, and make a pause a plain one, so that
+    segments may begin anywhere and a pause may be of any length."""
+    phones, durations, frames = utterance.phones, utterance.durations_frames, utterance.frames
+    if rng.random() < _DROP_EDGE_PAUSE:
+        frames, phones, durations = frames[int(durations[0]) :], phones[1:], durations[1:]
+    plain = [k for k in range(len(phones)) if phones[k, 0] in _PAUSE_INDICES and rng.random() < _PLAIN_PAUSE]
+    if plain:
+        phones = phones.copy()
+        phones[plain, 0] = PHONE_INDEX["_"]
+    return Utterance(utterance.speaker, phones, durations, frames)
+
+
+def collate(utterances: list[Utterance], speakers: int) -> Batch:
+    """Pad utterances to one batch."""
+    rows = len(utterances)
+    longest_phones = max(len(u.phones) for u in utterances)
+    longest_frames = max(len(u.frames) for u in utterances)
+    phones = np.zeros((rows, longest_phones, 3), dtype=np.int64)
+    durations = np.ones((rows, longest_phones), dtype=np.float32)
+    phone_mask = np.zeros((rows, longest_phones, 1), dtype=np.float32)
+    frame_phone = np.zeros((rows, longest_frames), dtype=np.int64)
+    frame_index = np.zeros((rows, longest_frames), dtype=np.float32)
+    frame_weight = np.zeros((rows, longest_frames), dtype=np.float32)
+    targets = np.zeros((rows, longest_frames, utterances[0].frames.shape[1]), dtype=np.float32)
+    for row, u in enumerate(utterances):
+        p, t = len(u.phones), len(u.frames)
+        phones[row, :p], durations[row, :p], phone_mask[row, :p] = u.phones, u.durations_frames, 1
+        frame_phone[row, :t] = np.repeat(np.arange(p), u.durations_frames)
+        starts = np.cumsum(u.durations_frames) - u.durations_frames
+        frame_index[row, :t] = np.arange(t) - starts[frame_phone[row, :t]]
+        is_pause = np.isin(u.phones[:, 0], list(_PAUSE_INDICES))
+        frame_weight[row, :t] = np.where(is_pause[frame_phone[row, :t]], 0.3, 1.0)
+        targets[row, :t] = u.frames
+    one_hot = np.eye(speakers, dtype=np.float32)[[u.speaker for u in utterances]]
+    arrays = (phones, phone_mask, durations, one_hot, frame_phone, frame_index, frame_weight, targets)
+    return Batch(*(torch.from_numpy(array) for array in arrays))
+
+
+def batches(utterances: list[Utterance], frames_per_batch: int, speakers: int, seed: int) -> Iterator[Batch]:
+    """Endless batches; utterances of like length go together, in another mixture each round."""
+    rng = random.Random(seed)
+    while True:
+        noisy = sorted((len(u.frames) * rng.uniform(0.9, 1.1), index) for index, u in enumerate(utterances))
+        groups: list[list[int]] = [[]]
+        longest = 0
+        for _, index in noisy:
+            longest = max(longest, len(utterances[index].frames))
+            if groups[-1] and longest * (len(groups[-1]) + 1) > frames_per_batch:
+                groups.append([])
+                longest = len(utterances[index].frames)
+            groups[-1].append(index)
+        rng.shuffle(groups)
+        for group in groups:
+            yield collate([augment(utterances[index], rng) for index in group], speakers)
+
+
+def phone_symbols(utterance: Utterance) -> list[str]:
+    """The utterance's phones as symbols."""
+    return [PHONES[int(index)] for index in utterance.phones[:, 0]]
