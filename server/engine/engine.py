@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from models.base import Recognizer, SpeechDetector, Synthesizer
+from server.engine.hearing import Hearer, TranscriptStream
 from server.engine.limits import EngineLimits
 from server.engine.speaking import Speaker
 from server.engine.streams import SpeechStream
@@ -13,7 +14,7 @@ from server.engine.text_feed import TextCommand, TextFeed, TextFrontEnd
 from server.engine.worker import Clock, Worker, default_clock
 from server.errors import InvalidRequest, ShuttingDown
 from server.metrics import Metrics
-from server.types import SpeechRequest
+from server.types import SpeechRequest, TranscriptionRequest
 
 SNAPSHOT_PERIOD_S = 0.25
 
@@ -75,12 +76,17 @@ class Engine:
             family: Speaker(family, model, front_end, limits, metrics, clock, ids, self._text.post)
             for family, model in synthesizers.items()
         }
+        self._hearers = {
+            family: Hearer(family, model, detector, limits, metrics, clock, ids) for family, model in recognizers.items()
+        }
+
+        self._owners: tuple[Speaker | Hearer, ...] = (*self._speakers.values(), *self._hearers.values())
 
     async def start(self) -> None:
         """Start all threads and warm the models; `ready` is true when this returns. Raises what a model raised."""
         await self._text.start()
-        for speaker in self._speakers.values():
-            await speaker.start()
+        for owner in self._owners:
+            await owner.start()
         self._watch = asyncio.create_task(self._watch_loop())
         self._started = True
 
@@ -90,11 +96,11 @@ class Engine:
         deadline_s = self._clock() + drain_s
         while self.snapshot().open_sessions and self._clock() < deadline_s:
             await asyncio.sleep(0.02)
-        for speaker in self._speakers.values():
-            speaker.end_all(ShuttingDown("the server is shutting down"))
+        for owner in self._owners:
+            owner.end_all(ShuttingDown("the server is shutting down"))
         await self._text.stop()
-        for speaker in self._speakers.values():
-            await speaker.stop()
+        for owner in self._owners:
+            await owner.stop()
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
@@ -112,12 +118,24 @@ class Engine:
             raise InvalidRequest.choice("model_id", request.family, sorted(self._speakers))
         return speaker.open(request)
 
+    def transcribe(self, request: TranscriptionRequest) -> TranscriptStream:
+        """Open an audio stream. Raises Busy (with retry_after_s) or ShuttingDown before anything is taken."""
+        self._refuse_unless_ready()
+        hearer = self._hearers.get(request.family)
+        if hearer is None:
+            raise InvalidRequest.choice("model", request.family, sorted(self._hearers))
+        return hearer.open(request)
+
     def snapshot(self) -> EngineSnapshot:
-        models = [
+        speech = [
             ModelSnapshot("speech", s.family, s.device, s.slots, s.active, s.queued, s.open_sessions)
             for s in self._speakers.values()
         ]
-        return EngineSnapshot(self.ready, self._draining, tuple(models))
+        hearing = [
+            ModelSnapshot("transcription", h.family, h.device, h.slots, h.open_sessions, 0, h.open_sessions)
+            for h in self._hearers.values()
+        ]
+        return EngineSnapshot(self.ready, self._draining, (*speech, *hearing))
 
     def _refuse_unless_ready(self) -> None:
         if self._draining:

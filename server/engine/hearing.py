@@ -1,0 +1,171 @@
+"""One recogniser as the event loop sees it: admission, open streams, its worker."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+from models.base import Pcm, Recognizer, SpeechDetector
+from server.engine.hearing_session import (
+    AudioCommand,
+    CancelAudio,
+    FeedAudio,
+    FinishAudio,
+    FlushAudio,
+    HearingSession,
+    SubmitAudio,
+    UpdateTurns,
+)
+from server.engine.limits import EngineLimits
+from server.engine.streams import EventQueue
+from server.engine.transcription import Transcription
+from server.engine.worker import Clock, Worker
+from server.errors import Busy, DescantError
+from server.metrics import Metrics
+from server.types import TranscriptEvent, TranscriptionRequest, TurnSettings
+
+MAX_PENDING_S = 30.0
+"""Audio that may wait per stream before `feed` makes its caller wait."""
+PIECE_S = 10.0
+
+
+class TranscriptStream:
+    """One stream of audio. Iterate for events; ends after `finish` and the last final. Not thread-safe."""
+
+    def __init__(
+        self,
+        session: HearingSession,
+        events: EventQueue[TranscriptEvent],
+        room: asyncio.Event,
+        rate_hz: int,
+        post: Callable[[AudioCommand], None],
+    ) -> None:
+        self.sample_rate_hz = rate_hz
+        """The rate that `feed` takes."""
+        self._session = session
+        self._events = events
+        self._room = room
+        self._post = post
+        self._closed = False
+
+    async def feed(self, pcm: Pcm) -> None:
+        """More audio, float32 mono at ``sample_rate_hz``; waits while too much is pending."""
+        piece = int(PIECE_S * self.sample_rate_hz)
+        for at in range(0, len(pcm), piece):
+            await self._wait_for_room()
+            if self._closed or self._session.ended:
+                return
+            part = pcm[at : at + piece]
+            self._session.fed_samples += len(part)
+            self._post(FeedAudio(self._session, part))
+
+    def finalize(self) -> None:
+        """Everything fed becomes final; then TranscriptFlushed."""
+        if not self._closed:
+            self._post(FlushAudio(self._session))
+
+    def finish(self) -> None:
+        """No more audio; what was fed becomes final, then the stream ends."""
+        if not self._closed:
+            self._closed = True
+            self._post(FinishAudio(self._session))
+
+    def cancel(self) -> None:
+        """Stop at once; iteration ends. Idempotent."""
+        self._closed = True
+        self._events.close()
+        self._room.set()
+        self._post(CancelAudio(self._session))
+
+    def update_turns(self, settings: TurnSettings) -> None:
+        self._post(UpdateTurns(self._session, settings))
+
+    def __aiter__(self) -> "TranscriptStream":
+        return self
+
+    async def __anext__(self) -> TranscriptEvent:
+        return await self._events.get()
+
+    async def _wait_for_room(self) -> None:
+        limit = int(MAX_PENDING_S * self.sample_rate_hz)
+        while self._session.pending_samples > limit and not (self._closed or self._session.ended):
+            self._room.clear()
+            self._session.wants_room = True
+            if self._session.pending_samples <= limit:
+                break
+            await self._room.wait()
+        self._session.wants_room = False
+
+
+class Hearer:
+    """Admits streams to one recogniser and keeps count of them. Event loop only, but for the worker inside."""
+
+    def __init__(
+        self,
+        family: str,
+        model: Recognizer,
+        detector: SpeechDetector,
+        limits: EngineLimits,
+        metrics: Metrics,
+        clock: Clock,
+        ids: Iterator[int],
+    ) -> None:
+        self.family = family
+        self.device = model.info.device
+        self.slots = limits.max_transcription_sessions
+        self._rate_hz = model.info.sample_rate_hz
+        self._metrics = metrics
+        self._ids = ids
+        self._open: dict[int, HearingSession] = {}
+        activity = Transcription(
+            model, detector, clock,
+            on_step=lambda rows, took_s, audio_s: metrics.record_step("transcription", family, rows, took_s, audio_s),
+            on_transcript=lambda is_final, latency_s: metrics.record_transcript(family, is_final, latency_s),
+        )  # fmt: skip
+        self._worker: Worker[AudioCommand] = Worker(f"transcription-{family}", activity)
+
+    async def start(self) -> None:
+        await self._worker.start()
+
+    async def stop(self) -> None:
+        await self._worker.stop()
+
+    @property
+    def open_sessions(self) -> int:
+        return len(self._open)
+
+    def open(self, request: TranscriptionRequest) -> TranscriptStream:
+        if len(self._open) >= self.slots:
+            self._metrics.record_error("transcription", Busy.http_status)
+            raise Busy(f"all {self.slots} transcription streams are taken", retry_after_s=1.0)
+        events: EventQueue[TranscriptEvent] = EventQueue()
+        room = asyncio.Event()
+        session = HearingSession(
+            id=next(self._ids),
+            request=request,
+            sink=lambda news, ended, error: self._arrive(session, events, room, news, ended, error),
+            on_room=room.set,
+        )
+        self._open[session.id] = session
+        self._metrics.record_request("transcription", self.family)
+        self._worker.post(SubmitAudio(session))
+        return TranscriptStream(session, events, room, self._rate_hz, self._worker.post)
+
+    def end_all(self, error: DescantError) -> None:
+        for session in list(self._open.values()):
+            self._worker.post(CancelAudio(session, error))
+
+    def _arrive(
+        self,
+        session: HearingSession,
+        events: EventQueue[TranscriptEvent],
+        room: asyncio.Event,
+        news: list[TranscriptEvent],
+        ended: bool,
+        error: Exception | None,
+    ) -> None:
+        events.put(news, ended, error)
+        if ended and self._open.pop(session.id, None) is not None:
+            session.ended = True
+            room.set()
+            self._metrics.record_audio_in(self.family, session.fed_samples / self._rate_hz)
+            if isinstance(error, DescantError):
+                self._metrics.record_error("transcription", error.http_status)

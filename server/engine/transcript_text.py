@@ -1,0 +1,90 @@
+"""Hypotheses of one stream's windows → the events its client gets."""
+
+from collections.abc import Sequence
+
+from models.base import Hypothesis
+from server.engine.stabilizer import Stabilizer
+from server.engine.windows import TurnMark, Window
+from server.types import Transcript, TranscriptEvent, TranscriptionRequest, Turn, TurnPhase, WordTime
+
+
+class TranscriptText:
+    """Joins texts: each transcript is what is new since the last final one, each turn update the whole turn."""
+
+    def __init__(self, request: TranscriptionRequest, rate_hz: int) -> None:
+        self._request = request
+        self._rate_hz = rate_hz
+        self._stabilizer = Stabilizer()
+        self._has_text = False
+        """Some final text was given: what follows starts with a space."""
+        self._final_until_s = 0.0
+        self._turn_words: list[str] = []
+        """Words of the windows of this turn that are final."""
+        self._updated_words = 0
+        self._in_turn = False
+
+    @property
+    def prefix(self) -> str:
+        """Text that a decoding of the open window must start with: in a turn nothing shown is taken back."""
+        return " ".join(self._stabilizer.committed) if self._request.turns is not None else ""
+
+    def partial(self, window: Window, hypothesis: Hypothesis) -> list[TranscriptEvent]:
+        if not self._stabilizer.update(hypothesis.text.split()):
+            return []
+        words = self._stabilizer.committed
+        if self._request.turns is not None:
+            return self._update(window, self._turn_words + words)
+        if not self._request.interim:
+            return []
+        return [self._transcript(window, words, hypothesis, is_final=False)]
+
+    def final(self, window: Window, hypothesis: Hypothesis) -> list[TranscriptEvent]:
+        heard = hypothesis.text.split()
+        if self._request.turns is not None:
+            self._turn_words += self._stabilizer.finish(heard)
+            self._stabilizer = Stabilizer()
+            return self._update(window, self._turn_words)
+        self._stabilizer = Stabilizer()
+        if not heard:
+            return []
+        event = self._transcript(window, heard, hypothesis, is_final=True)
+        self._has_text = True
+        self._final_until_s = window.end_samples / self._rate_hz
+        return [event]
+
+    def turn(self, mark: TurnMark) -> list[TranscriptEvent]:
+        text = " ".join(self._turn_words)
+        self._in_turn = mark.phase is not TurnPhase.END
+        if mark.phase is TurnPhase.END:
+            self._turn_words, self._updated_words = [], 0
+        elif mark.phase is not TurnPhase.EAGER_END:
+            text = ""
+        return [Turn(mark.phase, text, mark.at_s)]
+
+    def _update(self, window: Window, words: Sequence[str]) -> list[TranscriptEvent]:
+        """A turn's text, when it has grown."""
+        if not self._in_turn or not self._request.interim or len(words) <= self._updated_words:
+            return []
+        self._updated_words = len(words)
+        return [Turn(TurnPhase.UPDATE, " ".join(words), window.end_samples / self._rate_hz)]
+
+    def _transcript(self, window: Window, words: Sequence[str], hypothesis: Hypothesis, *, is_final: bool) -> Transcript:
+        lead = " " if self._has_text and words else ""
+        times = self._word_times(window, hypothesis)
+        return Transcript(
+            text=lead + " ".join(words),
+            is_final=is_final,
+            words=times if is_final else times[: len(words)],
+            duration_s=max(0.0, window.end_samples / self._rate_hz - self._final_until_s),
+            language=self._request.language,
+        )
+
+    def _word_times(self, window: Window, hypothesis: Hypothesis) -> tuple[WordTime, ...]:
+        """From the start of the stream, inside the window, never backwards."""
+        start_s, end_s = window.start_samples / self._rate_hz, window.end_samples / self._rate_hz
+        result: list[WordTime] = []
+        for word in hypothesis.words:
+            earliest_s = result[-1].start_s if result else start_s
+            first_s = min(max(start_s + word.start_s, earliest_s), end_s)
+            result.append(WordTime(word.word.strip(), first_s, min(max(start_s + word.end_s, first_s), end_s)))
+        return tuple(result)

@@ -1,0 +1,235 @@
+"""One stream's audio → windows to transcribe, and marks between them, in order.
+
+A window starts where speech starts (or where the last window was cut) and ends
+where speech ends, where the client asked for a final text, where a turn ends, or
+at the quietest place when it gets too long. Audio outside windows is dropped, so
+silence is never decoded and no word can be invented from it.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from models.base import Pcm, SpeechDetector
+from server.engine.endpointing import Change, Endpointer, EndpointPolicy
+from server.engine.turns import TurnMachine, TurnState
+from server.types import TranscriptionRequest, TurnPhase, TurnSettings
+
+CUT_SEARCH = 0.5
+"""A window that is too long is cut in its last half."""
+CUT_SMOOTHING_FRAMES = 5
+FIRST_HOP_S = 0.3
+"""New audio before the first decoding of a window; later ones wait for the hop."""
+NO_TURN_S = 1.0
+"""Speech too uncertain to begin a turn is dropped after this long a silence."""
+
+
+class Mark(Enum):
+    """Something to tell the client between two windows."""
+
+    FLUSHED = "flushed"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnMark:
+    phase: TurnPhase
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Audio of a stream, from sample ``start_samples``. A window that is not final will grow."""
+
+    start_samples: int
+    pcm: Pcm
+    is_final: bool
+    due_s: float
+    """When it was due, on the engine's clock."""
+
+    @property
+    def end_samples(self) -> int:
+        return self.start_samples + len(self.pcm)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    pcm: Pcm
+    quietness: float
+    """Small where a cut does no harm: level, weighted by the probability of speech."""
+    is_speech: bool
+
+
+class WindowCutter:
+    """Takes audio, `flush` and `finish` in order; fills ``ready`` with what is to be done about them."""
+
+    def __init__(self, request: TranscriptionRequest, detector: SpeechDetector, max_window_s: float) -> None:
+        self._detector = detector
+        self._state = detector.init_state()
+        self._rate_hz = detector.sample_rate_hz
+        self._size = detector.frame_samples
+        frame_s = self._size / self._rate_hz
+        self._turns = TurnMachine(request.turns, frame_s) if request.turns is not None else None
+        silence_s = float("inf") if self._turns else request.max_silence_s
+        self._ends = Endpointer(EndpointPolicy(frame_s, request.min_volume, silence_s))
+        self._max_frames = int(max_window_s / frame_s)
+        self._keep_frames = self._ends.policy.frames(0.5)
+        self._inputs: deque[Pcm | Mark] = deque()
+        self._rest: Pcm = np.zeros(0, np.float32)
+        self._frames: deque[_Frame] = deque()
+        self._base = 0
+        """Number of the oldest frame that is kept."""
+        self._start = 0
+        """First frame of the open window."""
+        self._floor = 0
+        """Frames before this one belong to windows that are closed."""
+        self._decoded: tuple[int, int] | None = None
+        """The part of the open window that was handed out last, as frames."""
+        self._decoded_speech = -1
+        """The newest speech frame in it."""
+        self.ready: deque[Window | Mark | TurnMark] = deque()
+        self.taken_samples = 0
+
+    def feed(self, pcm: Pcm) -> None:
+        self._inputs.append(pcm)
+
+    def flush(self) -> None:
+        self._inputs.append(Mark.FLUSHED)
+
+    def finish(self) -> None:
+        self._inputs.append(Mark.FINISHED)
+
+    def update_turns(self, settings: TurnSettings) -> None:
+        if self._turns is not None:
+            self._turns.settings = settings
+
+    @property
+    def has_input(self) -> bool:
+        return bool(self._inputs)
+
+    def work(self, max_samples: int, max_windows: int, now_s: float) -> None:
+        """Go through input, but stop after that much audio or when that many windows are waiting."""
+        left = max_samples
+        while self._inputs and left > 0 and sum(isinstance(item, Window) for item in self.ready) < max_windows:
+            item = self._inputs.popleft()
+            if isinstance(item, Mark):
+                self._mark(item, now_s)
+                continue
+            if len(item) > left:
+                self._inputs.appendleft(item[left:])
+                item = item[:left]
+            left -= len(item)
+            self.taken_samples += len(item)
+            self._listen(item, now_s)
+
+    def partial(self, hop_s: float, now_s: float) -> Window | None:
+        """The open window, if enough of it is new: a hop of audio, or all speech before a pause."""
+        if not self._ends.speaking or self._inputs or self._ends.last_speech <= self._decoded_speech:
+            return None
+        end = self._ends.end
+        since = self._decoded[1] if self._decoded is not None else self._start + self._ends.policy.frames(0.25)
+        hop_frames = self._ends.policy.frames(hop_s if self._decoded is not None else min(hop_s, FIRST_HOP_S))
+        pause = self._ends.silence_s >= self._ends.policy.post_roll_s
+        if end - since < hop_frames and not pause:
+            return None
+        self._decoded, self._decoded_speech = (self._start, end), self._ends.last_speech
+        return self._window(self._start, end, False, now_s)
+
+    # --- audio ------------------------------------------------------------------
+
+    def _listen(self, pcm: Pcm, now_s: float) -> None:
+        joined = np.concatenate([self._rest, pcm]) if len(self._rest) else pcm
+        whole = len(joined) - len(joined) % self._size
+        for at in range(0, whole, self._size):
+            self._frame(joined[at : at + self._size], now_s)
+        self._rest = joined[whole:].copy()
+
+    def _frame(self, pcm: Pcm, now_s: float) -> None:
+        probability, self._state = self._detector.step(pcm, self._state)
+        level = float(np.sqrt(np.mean(np.square(pcm))))
+        change, is_speech = self._ends.frame(probability, level)
+        self._frames.append(_Frame(pcm, level * (0.2 + probability), is_speech))
+        if change is Change.START:
+            self._open(max(self._ends.start, self._floor, self._base))
+        elif change is Change.END:
+            self._close(now_s)
+        if self._turns is not None:
+            phase = self._turns.frame(probability, is_speech, self._ends.speaking, self._ends.silence_s)
+            if phase is not None:
+                self._turn(phase, now_s)
+            elif self._turns.state is TurnState.IDLE and self._ends.silence_s >= NO_TURN_S:
+                self._ends.close()
+        if self._ends.speaking:
+            if self._now - self._start >= self._max_frames:
+                self._cut_long(now_s)
+        else:
+            self._forget(self._now - self._keep_frames)
+
+    @property
+    def _now(self) -> int:
+        """One past the newest frame."""
+        return self._base + len(self._frames)
+
+    def _open(self, start: int) -> None:
+        self._start = start
+        self._decoded, self._decoded_speech = None, -1
+
+    def _close(self, now_s: float) -> None:
+        """Speech has ended: what is worth transcribing becomes a final window."""
+        self._cut(self._ends.end, now_s)
+        self._ends.close()
+
+    def _cut(self, end: int, now_s: float, tail: Pcm | None = None) -> None:
+        """Make the open window up to frame ``end`` (and ``tail``) final; the next one starts there."""
+        if self._speech_frames(self._start, end) >= self._ends.policy.frames(self._ends.policy.min_speech_s):
+            self.ready.append(self._window(self._start, end, True, now_s, tail))
+        self._floor = max(self._floor, end)
+        self._open(self._floor)
+        self._forget(end - self._keep_frames)
+
+    def _cut_long(self, now_s: float) -> None:
+        first = self._start + int(self._max_frames * CUT_SEARCH)
+        scores = np.array([frame.quietness for frame in self._slice(first, self._now)])
+        smooth = np.convolve(scores, np.ones(CUT_SMOOTHING_FRAMES) / CUT_SMOOTHING_FRAMES, mode="valid")
+        self._cut(first + int(np.argmin(smooth)) + CUT_SMOOTHING_FRAMES // 2, now_s)
+
+    # --- marks ------------------------------------------------------------------
+
+    def _mark(self, mark: Mark, now_s: float) -> None:
+        if self._ends.speaking:
+            if self._turns is not None and mark is Mark.FINISHED and (phase := self._turns.begin()) is not None:
+                self._turn(phase, now_s)
+            # Speech may go on after a flush, so it stays open; samples that fill no frame yet belong to this text.
+            end = self._ends.end
+            self._cut(end, now_s, self._rest if end == self._now else None)
+        if self._turns is not None and mark is Mark.FINISHED and (phase := self._turns.end()) is not None:
+            self._turn(phase, now_s)
+        self.ready.append(mark)
+
+    def _turn(self, phase: TurnPhase, now_s: float) -> None:
+        if phase in (TurnPhase.EAGER_END, TurnPhase.END) and self._ends.speaking:
+            self._cut(self._ends.end, now_s)
+        if phase is TurnPhase.END:
+            self._ends.close()
+        self.ready.append(TurnMark(phase, self._now * self._size / self._rate_hz))
+
+    # --- frames -----------------------------------------------------------------
+
+    def _slice(self, start: int, end: int) -> list[_Frame]:
+        return [self._frames[index - self._base] for index in range(max(start, self._base), min(end, self._now))]
+
+    def _speech_frames(self, start: int, end: int) -> int:
+        return sum(frame.is_speech for frame in self._slice(start, end))
+
+    def _window(self, start: int, end: int, is_final: bool, now_s: float, tail: Pcm | None = None) -> Window:
+        parts = [frame.pcm for frame in self._slice(start, end)]
+        if tail is not None:
+            parts.append(tail)
+        return Window(max(start, self._base) * self._size, np.concatenate(parts), is_final, now_s)
+
+    def _forget(self, before: int) -> None:
+        while self._base < before and self._frames:
+            self._frames.popleft()
+            self._base += 1
