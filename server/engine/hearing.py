@@ -18,7 +18,7 @@ from server.engine.limits import EngineLimits
 from server.engine.streams import EventQueue
 from server.engine.transcription import Transcription
 from server.engine.worker import Clock, Worker
-from server.errors import Busy, DescantError
+from server.errors import Busy, DescantError, InvalidRequest
 from server.metrics import Metrics
 from server.types import TranscriptEvent, TranscriptionRequest, TurnSettings
 
@@ -112,6 +112,7 @@ class Hearer:
         self.device = model.info.device
         self.slots = limits.max_transcription_sessions
         self._rate_hz = model.info.sample_rate_hz
+        self._languages = model.info.languages
         self._metrics = metrics
         self._ids = ids
         self._open: dict[int, HearingSession] = {}
@@ -133,6 +134,9 @@ class Hearer:
         return len(self._open)
 
     def open(self, request: TranscriptionRequest) -> TranscriptStream:
+        """Raises InvalidRequest for a language the recogniser does not know, Busy when no stream is free."""
+        if request.language not in self._languages:
+            raise InvalidRequest.choice("language", request.language, self._languages)
         if len(self._open) >= self.slots:
             self._metrics.record_error("transcription", Busy.http_status)
             raise Busy(f"all {self.slots} transcription streams are taken", retry_after_s=1.0)
