@@ -73,17 +73,20 @@ def mp3_bit_rates_bps(sample_rate_hz: int) -> tuple[int, ...]:
     return tuple(rate for rate in MP3_BIT_RATES_BPS if rate <= highest_bps)
 
 
+def check_bit_rate(sample_rate_hz: int, bit_rate_bps: int, field: str = "bit_rate") -> None:
+    """Raises InvalidRequest listing the bit rates that go with the sample rate."""
+    accepted = mp3_bit_rates_bps(sample_rate_hz)
+    if bit_rate_bps not in accepted:
+        listed = ", ".join(map(str, accepted))
+        message = f"{field}: {bit_rate_bps} is not supported for mp3 at {sample_rate_hz} Hz; accepted values: {listed}"
+        raise InvalidRequest(message, field=field)
+
+
 class Mp3Encoder:
     """Mono MP3 at a constant bit rate through libmp3lame; gives whole MPEG frames as they are complete."""
 
-    def __init__(self, sample_rate_hz: int, bit_rate_bps: int, field: str = "bit_rate") -> None:
-        accepted = mp3_bit_rates_bps(sample_rate_hz)
-        if bit_rate_bps not in accepted:
-            listed = ", ".join(map(str, accepted))
-            raise InvalidRequest(
-                f"{field}: {bit_rate_bps} is not supported for mp3 at {sample_rate_hz} Hz; accepted values: {listed}",
-                field=field,
-            )
+    def __init__(self, sample_rate_hz: int, bit_rate_bps: int) -> None:
+        check_bit_rate(sample_rate_hz, bit_rate_bps)
         context = AudioCodecContext.create("libmp3lame", "w")
         assert isinstance(context, AudioCodecContext)
         context.sample_rate = sample_rate_hz

@@ -11,6 +11,14 @@ from server.types import Encoding
 INPUT_SAMPLE_RATE_RANGE_HZ = (4000, 192_000)
 
 
+def check_sample_rate(sample_rate_hz: int, field: str = "sample_rate") -> None:
+    """Raises InvalidRequest for a rate out of range."""
+    lowest, highest = INPUT_SAMPLE_RATE_RANGE_HZ
+    if not lowest <= sample_rate_hz <= highest:
+        message = f"{field}: {sample_rate_hz} is not supported; accepted values: {lowest} to {highest} (Hz)"
+        raise InvalidRequest(message, field=field)
+
+
 class InputChain:
     """One audio stream on its way in. Messages may cut a sample in two; the rest is carried over.
 
@@ -19,12 +27,8 @@ class InputChain:
     """
 
     def __init__(self, encoding: Encoding, sample_rate_hz: int, target_rate_hz: int, prefix: str = "") -> None:
-        lowest, highest = INPUT_SAMPLE_RATE_RANGE_HZ
         self._decode = find_decoder(encoding, f"{prefix}encoding")
-        if not lowest <= sample_rate_hz <= highest:
-            field = f"{prefix}sample_rate"
-            message = f"{field}: {sample_rate_hz} is not supported; accepted values: {lowest} to {highest} (Hz)"
-            raise InvalidRequest(message, field=field)
+        check_sample_rate(sample_rate_hz, f"{prefix}sample_rate")
         self._width = SAMPLE_BYTES[Encoding(encoding)]
         self._rest = b""
         self._resampler = Resampler(sample_rate_hz, target_rate_hz)

@@ -1,33 +1,42 @@
 """From a model's samples to the bytes a client asked for: resample, encode, wrap."""
 
 from models.base import Pcm
-from server.audio.containers import CONTENT_TYPES, Mp3Encoder, wav_header
+from server.audio.containers import CONTENT_TYPES, Mp3Encoder, check_bit_rate, wav_header
 from server.audio.encodings import Encoder, find_encoder
 from server.audio.resample import Resampler
 from server.errors import InvalidRequest
 from server.types import OUTPUT_SAMPLE_RATES_HZ, AudioFormat, Container
 
 
+def check_format(audio: AudioFormat, field: str = "output_format") -> None:
+    """Raises InvalidRequest for a format that cannot be made, naming what is wrong under ``field`` (the
+    caller's name for the format object) and listing the accepted values. Needs no model, so a request can be
+    refused before it is admitted."""
+    if audio.container not in tuple(Container):
+        raise InvalidRequest.choice(f"{field}.container", str(audio.container), Container)
+    if audio.sample_rate_hz not in OUTPUT_SAMPLE_RATES_HZ:
+        raise InvalidRequest.choice(f"{field}.sample_rate", audio.sample_rate_hz, OUTPUT_SAMPLE_RATES_HZ)
+    if audio.container == Container.MP3:
+        check_bit_rate(audio.sample_rate_hz, audio.bit_rate_bps, f"{field}.bit_rate")
+    else:
+        find_encoder(audio.encoding, f"{field}.encoding")
+
+
 class OutputChain:
     """One audio stream on its way out; however its input is cut, the same bytes come out.
 
-    Building it checks the whole format, so that a bad one is refused before the
-    first byte: InvalidRequest names the field under ``field`` (the caller's name
-    for the format object) and lists the accepted values.
+    Building it checks the format as `check_format` does.
     """
 
     def __init__(self, audio: AudioFormat, model_rate_hz: int, field: str = "output_format") -> None:
-        if audio.container not in tuple(Container):
-            raise InvalidRequest.choice(f"{field}.container", str(audio.container), Container)
-        if audio.sample_rate_hz not in OUTPUT_SAMPLE_RATES_HZ:
-            raise InvalidRequest.choice(f"{field}.sample_rate", audio.sample_rate_hz, OUTPUT_SAMPLE_RATES_HZ)
+        check_format(audio, field)
         self.audio = audio
         self._mp3: Mp3Encoder | None = None
         if audio.container == Container.MP3:
-            self._mp3 = Mp3Encoder(audio.sample_rate_hz, audio.bit_rate_bps, f"{field}.bit_rate")
+            self._mp3 = Mp3Encoder(audio.sample_rate_hz, audio.bit_rate_bps)
             self._encode: Encoder = self._mp3.encode
         else:
-            self._encode = find_encoder(audio.encoding, f"{field}.encoding")
+            self._encode = find_encoder(audio.encoding)
         self._resampler = Resampler(model_rate_hz, audio.sample_rate_hz)
 
     @property

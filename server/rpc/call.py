@@ -1,0 +1,117 @@
+"""What every gRPC method has at hand, and the one place where errors become statuses."""
+
+import asyncio
+import logging
+import math
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+import grpc.aio
+
+from server.catalog import Catalog
+from server.config import Settings
+from server.errors import DescantError, InternalError, Unauthorized
+from server.keys import KeyStore
+from server.voices import VoiceStore
+
+if TYPE_CHECKING:
+    from server.engine.engine import Engine
+    from server.metrics import Metrics
+
+_log = logging.getLogger("descant.rpc")
+
+FIELD_NAMES: Mapping[str, str] = {
+    "model_id": "config.model",
+    "voice": "config.voices",
+    "language": "config.language",
+    "transcript": "text",
+}
+"""Fields as parts shared with the HTTP face name them, and as this contract does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    engine: "Engine"
+    voices: VoiceStore
+    catalog: Catalog
+    keys: KeyStore
+    settings: Settings
+    metrics: "Metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of one method."""
+
+    services: Services
+    context: Any
+    """grpc.aio.ServicerContext"""
+    request_id: str
+    received_s: float
+    """time.perf_counter() when the call arrived."""
+    key_id: str = ""
+
+
+@asynccontextmanager
+async def answered(services: Services, context: Any) -> AsyncIterator[Call]:
+    """Around the body of a method: checks the caller's key, and turns every error into a status.
+
+    A call that the client cancelled leaves through CancelledError, as gRPC wants it.
+    """
+    request_id = str(uuid.uuid4())
+    received_s = time.perf_counter()
+    try:
+        yield Call(services, context, request_id, received_s, _authenticate(services, context))
+    except DescantError as error:
+        await _abort(context, error, request_id)
+    except grpc.aio.AbortError:
+        raise
+    except Exception as error:
+        if context.done():
+            _log.debug("the client of call %s went away", request_id)
+            raise asyncio.CancelledError from None
+        _log.error("call %s failed", request_id, exc_info=error)
+        message = f"Something went wrong in the server; its log has the details under request id {request_id}."
+        await _abort(context, InternalError(message), request_id)
+
+
+def _authenticate(services: Services, context: Any) -> str:
+    """The id of the caller's key, "" where any key will do. The first carrier present decides."""
+    settings = services.settings
+    if not (settings.require_keys or not settings.is_loopback or services.keys.list()):
+        return ""
+    metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    authorization = metadata.get("authorization", "").strip()
+    if authorization:
+        scheme, _, plain = authorization.partition(" ")
+        plain = plain.strip() if scheme.lower() == "bearer" else ""
+    else:
+        plain = metadata.get("x-api-key", "").strip()
+        if not plain:
+            raise Unauthorized("An API key is required: send the metadata 'authorization: Bearer KEY' or 'x-api-key: KEY'.")
+    key_id = services.keys.verify(plain)
+    if key_id is None:
+        raise Unauthorized("The API key is not valid.")
+    return key_id
+
+
+async def _abort(context: Any, error: DescantError, request_id: str) -> NoReturn:
+    field, message = error.field, error.message
+    if field is not None and field in FIELD_NAMES:
+        if message.startswith(f"{field}: "):
+            message = FIELD_NAMES[field] + message.removeprefix(field)
+        field = FIELD_NAMES[field]
+    trailing = [("x-request-id", request_id)]
+    if field is not None:
+        trailing.append(("descant-field", field))
+    if error.error_code is not None:
+        trailing.append(("descant-error-code", error.error_code))
+    if error.retry_after_s is not None:
+        trailing.append(("grpc-retry-pushback-ms", str(math.ceil(error.retry_after_s * 1000))))
+    await context.abort(grpc.StatusCode[error.grpc_code], message, tuple(trailing))
+    raise AssertionError("abort always raises")

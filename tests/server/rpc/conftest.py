@@ -1,0 +1,84 @@
+"""A real gRPC server on a loopback port, over the real engine with fake models."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+
+from server.catalog import build_catalog
+from server.config import Settings
+from server.engine.engine import Engine
+from server.keys import KeyStore
+from server.metrics import Metrics
+from server.pb import speech_pb2_grpc
+from server.rpc.server import GrpcServer
+from server.voices import VoiceStore
+from tests.fakes import FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
+
+
+class Running:
+    """One server and a client channel to it."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.settings = Settings(**settings)
+        self.synthesizer = FakeSynthesizer(max_slots=self.settings.limits.max_speech_sessions)
+        self.metrics = Metrics()
+        self.engine = Engine(
+            synthesizers={"fake": self.synthesizer},
+            recognizers={"fake_ears": FakeRecognizer()},
+            detector=FakeDetector(),
+            front_end=FakeFrontEnd(),
+            limits=self.settings.limits,
+            metrics=self.metrics,
+        )
+        self.keys = KeyStore(folder / "keys.json")
+        voices = VoiceStore(self.synthesizer.info.voices)
+        catalog = build_catalog("fake", "fake_ears", {})
+        self.server = GrpcServer(self.engine, voices, catalog, self.keys, self.settings, self.metrics)
+        self.port = 0
+        self.channel: Any = None
+
+    @property
+    def speech(self) -> Any:
+        return speech_pb2_grpc.SpeechStub(self.channel)  # type: ignore[no-untyped-call]
+
+    @property
+    def transcription(self) -> Any:
+        return speech_pb2_grpc.TranscriptionStub(self.channel)  # type: ignore[no-untyped-call]
+
+    @property
+    def voices(self) -> Any:
+        return speech_pb2_grpc.VoicesStub(self.channel)  # type: ignore[no-untyped-call]
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator["Running"]:
+        await self.engine.start()
+        self.port = await self.server.start("127.0.0.1", 0)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}") as self.channel:
+            try:
+                yield self
+            finally:
+                await self.server.stop(grace_s=0.2)
+                await self.engine.stop(0)
+
+
+Launch = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def launch(tmp_path: Path) -> AsyncIterator[Launch]:
+    """Starts a server with the given settings; it ends with the test."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: Any) -> Running:
+            return await stack.enter_async_context(Running(tmp_path, **settings).serving())
+
+        yield start
+
+
+@pytest.fixture
+async def running(launch: Launch) -> Running:
+    return await launch()
