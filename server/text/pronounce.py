@@ -63,6 +63,11 @@ def _plain_letters(word: str) -> str:
     return "".join(char for char in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(char))
 
 
+def is_listed(word: str) -> bool:
+    """Whether the pronunciation is known, not composed or guessed."""
+    return word.lower() in _FIXED_PHONES or english_lexicon().find(word) is not None
+
+
 def pronounce_letter(letter: str) -> Pronunciation:
     """The name of an ASCII letter."""
     return _LETTER_NAMES[letter.lower()]

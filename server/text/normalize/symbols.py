@@ -1,0 +1,130 @@
+"""Signs, operators and punctuation: spoken, a pause, or silent, by what stands around them."""
+
+import re
+
+from server.text.normalize.source import Reading, Source
+from server.text.normalize.tokens import PauseMark
+
+_BETWEEN_NUMBERS = {
+    "+": "plus", "*": "times", "×": "times", "÷": "divided by", "=": "equals", "<": "less than", ">": "greater than",
+    "/": "slash", "^": "to the power of", "±": "plus or minus", "–": "to", "≈": "is about",
+    "≤": "less than or equal to", "≥": "greater than or equal to", "≠": "is not equal to",
+}  # fmt: skip
+_ALWAYS = {
+    "&": "and", "=": "equals", "%": "percent", "@": "at", "+": "plus", "±": "plus or minus", "×": "times", "÷": "divided by",
+    "≈": "about", "≤": "less than or equal to", "≥": "greater than or equal to", "≠": "not equal to", "√": "square root of",
+    "∞": "infinity", "°": "degrees", "$": "dollars", "€": "euros", "£": "pounds", "§": "section", "Ω": "ohms", "µ": "micro",
+    "²": "squared", "³": "cubed", "←": "", "→": "to",
+}  # fmt: skip
+_SPACED_OPERATOR = re.compile(r"(?:<=|>=|!=|==|=>|->|[<>])(?=\s|$|\d)")
+_TWO_CHARS = {
+    "<=": "less than or equal to", ">=": "greater than or equal to", "!=": "is not equal to", "==": "equals",
+    "=>": "", "->": "to", "<": "less than", ">": "greater than",
+}  # fmt: skip
+_SIGN = re.compile(r"[-+~](?=[.\d$€£])")
+_PLUS_PLUS = re.compile(r"\+{2}|\+(?=\s|[.,;:!?)]|$)")
+_ENDS_NUMBER = frozenset("%°¢€£)²³")
+_DASHES = re.compile(r"\s*(?:-{2,}|[—–]|(?<=\s)-(?=\s))")
+_MULTIPLIED = re.compile(r"\s?\*\s?(?=[\d(])")
+
+
+def spoken_symbol(source: Source, position: int) -> Reading | None:
+    """Words for a sign at this position, or None where it is punctuation or silent."""
+    text, char = source.text, source.char(position)
+    before, after = source.char(position - 1), source.char(position + 1)
+    if char == "#" and after.isdigit():
+        return [("number", position, position + 1)], position + 1
+    if char == "*":
+        found = _MULTIPLIED.match(text, position)
+        times = found is not None and _number_ends(source, position)
+        return ([("times", position, position + 1)], position + 1) if times else None
+    sign = _signed(source, position, char, before)
+    if sign is not None:
+        return [(sign, position, position + 1)], position + 1
+    operator = _SPACED_OPERATOR.match(text, position)
+    if operator and (before.isspace() or before.isalnum()) and _TWO_CHARS[operator[0]]:
+        return [(_TWO_CHARS[operator[0]], position, operator.end())], operator.end()
+    if char == "+" and (before.isalnum() or before == "+") and _PLUS_PLUS.match(text, position):
+        return [("plus", position, position + 1)], position + 1
+    if _number_ends(source, position) and char in _BETWEEN_NUMBERS and _number_follows(source, position):
+        return [(_BETWEEN_NUMBERS[char], position, position + 1)], position + 1
+    name = _ALWAYS.get(char)
+    if name and not (char in "=+" and after == char):
+        return [(name, position, position + 1)], position + 1
+    return None
+
+
+def _signed(source: Source, position: int, char: str, before: str) -> str | None:
+    """Signs right before a number: minus, plus, about; "to" between two amounts ("10%-20%")."""
+    if not _SIGN.match(source.text, position):
+        return None
+    if char == "-" and before in _ENDS_NUMBER and before:
+        return "to"
+    if before and (before.isalnum() or before in "-.,'"):
+        return None
+    if char == "-" and before.isspace() and source.char(position - 2).isdigit():
+        return "minus"
+    return {"-": "minus", "+": "plus", "~": "about"}[char]
+
+
+def _number_ends(source: Source, position: int) -> bool:
+    before = source.char(position - 1)
+    if before == " ":
+        before = source.char(position - 2)
+    return before.isdigit() or before in _ENDS_NUMBER
+
+
+def _number_follows(source: Source, position: int) -> bool:
+    after = source.char(position + 1)
+    if after == " ":
+        after = source.char(position + 2)
+    return after.isdigit() or after in ("(", "$", "€", "£", "-", ".")
+
+
+def spaced_minus(source: Source, position: int) -> Reading | None:
+    """``5 - 3``: minus, where numbers stand on both sides."""
+    spaced = source.text[position - 1 : position + 2] in (" - ", " – ")
+    if spaced and _number_ends(source, position) and _number_follows(source, position):
+        return [("minus", position, position + 1)], position + 1
+    return None
+
+
+_PAUSES = {",": ",", ";": ",", ":": ",", "!": "!", "?": "?", "…": ",", "(": ",", ")": ",", "—": ","}
+_ELLIPSIS = re.compile(r"\.{2,}|…")
+_LOWER_FOLLOWS = re.compile(r"\s*[a-z]")
+
+
+def punctuation(source: Source, position: int) -> tuple[PauseMark | None, int]:
+    """The pause (if any) at a character that nothing spoke, and where to go on."""
+    text, char = source.text, source.text[position]
+    ellipsis = _ELLIPSIS.match(text, position)
+    if ellipsis:
+        mark = "," if _LOWER_FOLLOWS.match(text, ellipsis.end()) else "."
+        return PauseMark(mark, position), ellipsis.end()
+    if char == "\n":
+        return _line_break(source, position)
+    dashes = _DASHES.match(text, position)
+    if dashes:
+        return PauseMark(",", position), dashes.end()
+    if char == ".":
+        ends = not source.char(position + 1).isdigit()
+        return (PauseMark(".", position) if ends else None), position + 1
+    if char in ":," and source.char(position - 1).isdigit() and source.char(position + 1).isdigit():
+        return None, position + 1
+    return (PauseMark(_PAUSES[char], position) if char in _PAUSES else None), position + 1
+
+
+def _line_break(source: Source, position: int) -> tuple[PauseMark | None, int]:
+    """An empty line or the head of a list item ends the sentence; a single line break is a space."""
+    end = position + 1
+    blank = False
+    while source.char(end) in ("\n", " ", "\t") and source.char(end):
+        blank = blank or source.char(end) == "\n"
+        end += 1
+    head = LIST_HEAD.match(source.text, position + 1)
+    mark = PauseMark(".", position) if blank or head else None
+    return mark, end
+
+
+LIST_HEAD = re.compile(r"[ \t]*(?:[-*+•][ \t]|#{1,6}[ \t]|\d{1,3}[.)][ \t])")
+"""Start of a Markdown list item or heading."""
