@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from server.engine.worker import Clock, Worker, default_clock
 from server.errors import InvalidRequest, ShuttingDown
 from server.metrics import Metrics
 from server.types import SpeechRequest, TranscriptionRequest
+
+log = logging.getLogger("descant.engine")
 
 SNAPSHOT_PERIOD_S = 0.25
 
@@ -69,15 +72,17 @@ class Engine:
         self._metrics = metrics
         self._started = False
         self._draining = False
+        self._session_ended = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
         ids = itertools.count(1)
         self._text: Worker[TextCommand] = Worker("text", TextFeed(front_end, clock))
         self._speakers = {
-            family: Speaker(family, model, front_end, limits, metrics, clock, ids, self._text.post)
+            family: Speaker(family, model, front_end, limits, metrics, clock, ids, self._text.post, self._session_ended.set)
             for family, model in synthesizers.items()
         }
         self._hearers = {
-            family: Hearer(family, model, detector, limits, metrics, clock, ids) for family, model in recognizers.items()
+            family: Hearer(family, model, detector, limits, metrics, clock, ids, self._session_ended.set)
+            for family, model in recognizers.items()
         }
 
         self._owners: tuple[Speaker | Hearer, ...] = (*self._speakers.values(), *self._hearers.values())
@@ -93,9 +98,13 @@ class Engine:
     async def stop(self, drain_s: float) -> None:
         """Take nothing new, let running streams finish for up to ``drain_s`` seconds, end the rest with ShuttingDown."""
         self._draining = True
-        deadline_s = self._clock() + drain_s
-        while self.snapshot().open_sessions and self._clock() < deadline_s:
-            await asyncio.sleep(0.02)
+        try:
+            async with asyncio.timeout(drain_s):
+                while self.snapshot().open_sessions:
+                    self._session_ended.clear()
+                    await self._session_ended.wait()
+        except TimeoutError:
+            log.warning("%d sessions were still open after %.1f s of draining", self.snapshot().open_sessions, drain_s)
         for owner in self._owners:
             owner.end_all(ShuttingDown("the server is shutting down"))
         await self._text.stop()

@@ -107,6 +107,7 @@ class Hearer:
         metrics: Metrics,
         clock: Clock,
         ids: Iterator[int],
+        on_ended: Callable[[], None],
     ) -> None:
         self.family = family
         self.device = model.info.device
@@ -115,6 +116,7 @@ class Hearer:
         self._languages = model.info.languages
         self._metrics = metrics
         self._ids = ids
+        self._on_ended = on_ended
         self._open: dict[int, HearingSession] = {}
         activity = Transcription(
             model, detector, clock,
@@ -169,6 +171,7 @@ class Hearer:
         events.put(news, ended, error)
         if ended and self._open.pop(session.id, None) is not None:
             session.ended = True
+            self._on_ended()
             room.set()
             self._metrics.record_audio_in(self.family, session.fed_samples / self._rate_hz)
             if isinstance(error, DescantError):

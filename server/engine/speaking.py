@@ -31,6 +31,7 @@ class Speaker:
         clock: Clock,
         ids: Iterator[int],
         post_text: Callable[[TextCommand], None],
+        on_ended: Callable[[], None],
     ) -> None:
         self.family = family
         self.device = model.info.device
@@ -41,6 +42,7 @@ class Speaker:
         self._clock = clock
         self._ids = ids
         self._post_text = post_text
+        self._on_ended = on_ended
         self._open: dict[int, SpeechSession] = {}
         policy = Policy(idle_s=limits.context_idle_s, stall_s=limits.stall_timeout_s)
         warm_up = functools.partial(read_whole, front_end, WARM_UP_TEXT)
@@ -115,6 +117,7 @@ class Speaker:
         events.put(news, ended, error)
         if ended and self._open.pop(session.id, None) is not None:
             self._post_text(ForgetText(session))
+            self._on_ended()
             self._metrics.record_text(self.family, session.pushed_chars)
             if isinstance(error, DescantError):
                 self._metrics.record_error("speech", error.http_status)

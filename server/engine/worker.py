@@ -6,6 +6,7 @@ owner is asked to fail the sessions it holds.
 """
 
 import asyncio
+import functools
 import logging
 import queue
 import threading
@@ -53,12 +54,13 @@ class Worker(Generic[C]):
         self._inbox: queue.SimpleQueue[C | _Stop] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opened: asyncio.Future[None] | None = None
+        self._closed: asyncio.Future[None] | None = None
         self._thread = threading.Thread(target=self._run, name=f"descant-{name}", daemon=True)
 
     async def start(self) -> None:
         """Start the thread and wait until its activity is open; raises what opening raised."""
         self._loop = asyncio.get_running_loop()
-        self._opened = self._loop.create_future()
+        self._opened, self._closed = self._loop.create_future(), self._loop.create_future()
         self._thread.start()
         await self._opened
 
@@ -68,20 +70,23 @@ class Worker(Generic[C]):
 
     async def stop(self) -> None:
         """Handle what was posted before, then end the thread."""
-        if not self._thread.is_alive():
+        if self._closed is None or not self._thread.is_alive():
             return
         self._inbox.put(_Stop())
-        while self._thread.is_alive():
-            await asyncio.sleep(0.005)
+        await self._closed
         self._thread.join()
 
     def _run(self) -> None:
         try:
             self._activity.open()
         except Exception as error:
-            self._hand_over([lambda error=error: self._set_opened(error)])  # type: ignore[misc]
+            self._hand_over([functools.partial(_settle, self._opened, error)])
             return
-        self._hand_over([lambda: self._set_opened(None)])
+        self._hand_over([functools.partial(_settle, self._opened, None)])
+        self._work()
+        self._hand_over([functools.partial(_settle, self._closed, None)])
+
+    def _work(self) -> None:
         wait_s: float | None = None
         while True:
             if not self._take(wait_s):
@@ -118,15 +123,6 @@ class Worker(Generic[C]):
             self._activity.fail(error)
             return 0.0
 
-    def _set_opened(self, error: Exception | None) -> None:
-        assert self._opened is not None
-        if self._opened.cancelled():
-            return
-        if error is None:
-            self._opened.set_result(None)
-        else:
-            self._opened.set_exception(error)
-
     def _hand_over(self, deliveries: list[Delivery]) -> None:
         """One wake-up of the event loop for everything a turn gave."""
         assert self._loop is not None
@@ -139,6 +135,15 @@ class Worker(Generic[C]):
 def _run_all(deliveries: list[Delivery]) -> None:
     for delivery in deliveries:
         delivery()
+
+
+def _settle(future: "asyncio.Future[None] | None", error: Exception | None) -> None:
+    if future is None or future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
 
 
 def default_clock() -> float:

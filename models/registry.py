@@ -1,0 +1,37 @@
+"""Model families by name. A family is one folder with one line here; its module is imported when it is asked for."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from models.base import Recognizer, Synthesizer
+
+SYNTHESIZERS = {"conv_tts": "models.conv_tts.model:load"}
+RECOGNIZERS = {"whisper": "models.whisper.model:load"}
+
+
+class UnknownFamily(ValueError):
+    """No model family has this name; the message lists those that exist."""
+
+
+def load_synthesizer(name: str, device: str, max_slots: int) -> Synthesizer:
+    """Load a voice on a device ("cpu", "cuda", "cuda:1") with room for that many sessions at once.
+
+    Raises UnknownFamily, and whatever the family raises when its weights are missing or wrong.
+    """
+    model: Synthesizer = _load(SYNTHESIZERS, name)(device=device, max_slots=max_slots)
+    return model
+
+
+def load_recognizer(name: str, device: str, max_batch: int) -> Recognizer:
+    """Load ears on a device; `Recognizer.step` takes up to ``max_batch`` windows. Raises as `load_synthesizer`."""
+    model: Recognizer = _load(RECOGNIZERS, name)(device=device, max_batch=max_batch)
+    return model
+
+
+def _load(table: Mapping[str, str], name: str) -> Any:
+    try:
+        module, _, function = table[name].partition(":")
+    except KeyError:
+        raise UnknownFamily(f"model family {name!r} is not known; known families: {', '.join(sorted(table))}") from None
+    return getattr(importlib.import_module(module), function)
