@@ -58,7 +58,7 @@ class Call:
 
 
 @asynccontextmanager
-async def answered(services: Services, context: Any) -> AsyncIterator[Call]:
+async def answered(services: Services, context: Any, field_names: Mapping[str, str] = FIELD_NAMES) -> AsyncIterator[Call]:
     """Around the body of a method: checks the caller's key, and turns every error into a status.
 
     A call that the client cancelled leaves through CancelledError, as gRPC wants it.
@@ -68,7 +68,7 @@ async def answered(services: Services, context: Any) -> AsyncIterator[Call]:
     try:
         yield Call(services, context, request_id, received_s, _authenticate(services, context))
     except DescantError as error:
-        await _abort(context, error, request_id)
+        await _abort(context, _renamed(error, field_names), request_id)
     except grpc.aio.AbortError:
         raise
     except Exception as error:
@@ -100,18 +100,24 @@ def _authenticate(services: Services, context: Any) -> str:
     return key_id
 
 
+def _renamed(error: DescantError, field_names: Mapping[str, str]) -> DescantError:
+    """The same error about the field's name in this contract."""
+    if error.field is None or error.field not in field_names:
+        return error
+    name = field_names[error.field]
+    told = error.message
+    if told.startswith(f"{error.field}: "):
+        told = name + told.removeprefix(error.field)
+    return type(error)(told, field=name, retry_after_s=error.retry_after_s)
+
+
 async def _abort(context: Any, error: DescantError, request_id: str) -> NoReturn:
-    field, message = error.field, error.message
-    if field is not None and field in FIELD_NAMES:
-        if message.startswith(f"{field}: "):
-            message = FIELD_NAMES[field] + message.removeprefix(field)
-        field = FIELD_NAMES[field]
     trailing = [("x-request-id", request_id)]
-    if field is not None:
-        trailing.append(("descant-field", field))
+    if error.field is not None:
+        trailing.append(("descant-field", error.field))
     if error.error_code is not None:
         trailing.append(("descant-error-code", error.error_code))
     if error.retry_after_s is not None:
         trailing.append(("grpc-retry-pushback-ms", str(math.ceil(error.retry_after_s * 1000))))
-    await context.abort(grpc.StatusCode[error.grpc_code], message, tuple(trailing))
+    await context.abort(grpc.StatusCode[error.grpc_code], error.message, tuple(trailing))
     raise AssertionError("abort always raises")

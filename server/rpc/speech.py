@@ -15,7 +15,7 @@ from server.rpc.requests import audio_format, controls, speech_request
 from server.types import SpeechEvent, SpeechFlushed, SpokenAudio, SpokenTimes, StageTimes, WordTime
 
 if TYPE_CHECKING:
-    from server.engine.engine import SpeechStream
+    from server.engine.streams import SpeechStream
 
 MAX_CHUNK_BYTES = 64 * 1024
 """A multiple of every sample size; far below the 4 MiB that clients take at most unless told otherwise."""

@@ -14,7 +14,7 @@ from server.turns import turn_settings
 from server.types import Transcript, TranscriptEvent, Turn
 
 if TYPE_CHECKING:
-    from server.engine.engine import TranscriptStream
+    from server.engine.hearing import TranscriptStream
 
 SLICE_BYTES = 32 * 1024
 """Audio decoded between two turns of the event loop: at most 4 s, a few milliseconds of work."""

@@ -1,5 +1,7 @@
 """A real gRPC server on a loopback port, over the real engine with fake models."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -63,6 +65,13 @@ class Running:
             finally:
                 await self.server.stop(grace_s=0.2)
                 await self.engine.stop(0)
+
+    async def until_free(self) -> None:
+        """Returns once no session is open and no slot is taken."""
+        deadline_s = time.perf_counter() + 5
+        while self.engine.snapshot().open_sessions or self.synthesizer.slots_in_use:
+            assert time.perf_counter() < deadline_s, self.engine.snapshot()
+            await asyncio.sleep(0.002)
 
 
 Launch = Callable[..., Awaitable[Running]]

@@ -68,7 +68,7 @@ async def test_flush_speaks_what_is_incomplete_and_is_answered_in_order(running:
     await call.write(config())
     await call.write(text("Abc"))
     await call.write(FLUSH)
-    before = []
+    before: list[pb.SynthesizeResponse] = []
     while not before or before[-1].WhichOneof("message") != "flushed":
         before.append(await asyncio.wait_for(call.read(), 5))
     assert len(spoken(before)) == 3 * PHONE_SAMPLES
@@ -90,7 +90,7 @@ async def test_cancel_message_stops_at_once(running: Running) -> None:
     rest = await rest_of(call)
     assert rest[-1].done.cancelled
     assert len(spoken(rest)) < 400 * PHONE_SAMPLES
-    await until_free(running)
+    await running.until_free()
 
 
 async def test_cancelling_the_call_frees_the_slot_within_100_ms(running: Running) -> None:
@@ -102,7 +102,7 @@ async def test_cancelling_the_call_frees_the_slot_within_100_ms(running: Running
     assert running.engine.snapshot().active_sessions == 1
     call.cancel()
     started_s = time.perf_counter()
-    await until_free(running)
+    await running.until_free()
     assert time.perf_counter() - started_s < 0.1
     assert len(spoken(await converse(running.speech.Synthesize, config(), text("Abc.")))) == 3 * PHONE_SAMPLES
 
@@ -119,7 +119,7 @@ async def test_a_client_that_vanishes_frees_its_slot(running: Running) -> None:
         await call.write(config())
         await call.write(text("Abcdefgh. " * 1000))
         await asyncio.wait_for(call.read(), 5)
-    await until_free(running)
+    await running.until_free()
 
 
 async def test_two_clients_do_not_feel_each_other(running: Running) -> None:
@@ -127,7 +127,7 @@ async def test_two_clients_do_not_feel_each_other(running: Running) -> None:
     bert = config(voices=[pb.VoiceShare(voice=BERT.name)])
     sentence = "Hello there, you. " * 10
     alone = [spoken(await converse(running.speech.Synthesize, first, text(sentence))) for first in (anna, bert)]
-    assert not np.array_equal(*alone)
+    assert not np.array_equal(alone[0], alone[1])
     together = await asyncio.gather(
         converse(running.speech.Synthesize, anna, text(sentence)),
         converse(running.speech.Synthesize, bert, text(sentence)),
@@ -199,7 +199,7 @@ async def test_a_full_server_refuses_with_the_time_to_wait(launch: Launch) -> No
     assert trailing["descant-error-code"] == "concurrency_limited"
     assert int(trailing["grpc-retry-pushback-ms"]) > 0
     holder.cancel()
-    await until_free(running)
+    await running.until_free()
     assert kinds(await converse(running.speech.Synthesize, config(), text("Abc.")))[-1] == "done"
 
 
@@ -218,10 +218,3 @@ async def test_no_first_message_for_too_long(launch: Launch) -> None:
     code, message, _ = await refused(call.read())
     assert code == grpc.StatusCode.DEADLINE_EXCEEDED
     assert "0.2 s" in message
-
-
-async def until_free(running: Running) -> None:
-    deadline_s = time.perf_counter() + 5
-    while running.engine.snapshot().open_sessions or running.synthesizer.slots_in_use:
-        assert time.perf_counter() < deadline_s, running.engine.snapshot()
-        await asyncio.sleep(0.002)

@@ -1,0 +1,128 @@
+"""Health, reflection, keys, start and stop."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from server.config import ConfigError
+from server.pb import speech_pb2 as pb
+from tests.fakes import ANNA, BERT
+from tests.server.rpc.conftest import Launch, Running
+from tests.server.rpc.messages import config, converse, kinds, listen, refused, rest_of, text
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def health(running: Running, service: str = "") -> int:
+    stub = health_pb2_grpc.HealthStub(running.channel)
+    answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
+    return int(answer.status)
+
+
+async def test_health_follows_the_engine(running: Running) -> None:
+    for service in ("", "descant.v1.Speech", "descant.v1.Transcription", "descant.v1.Voices"):
+        assert await health(running, service) == SERVING
+    call = running.speech.Synthesize()
+    await call.write(config())
+    await call.initial_metadata()
+    draining = asyncio.create_task(running.engine.stop(drain_s=5))
+    await asyncio.sleep(0.3)
+    assert await health(running) == NOT_SERVING
+    code, _, _ = await refused(converse(running.speech.Synthesize, config(), text("Abc.")))
+    assert code == grpc.StatusCode.UNAVAILABLE
+    await call.write(text("Abc."))
+    await call.done_writing()
+    await draining
+    assert (await rest_of(call))[-1].WhichOneof("message") == "done"
+
+
+async def test_reflection_lists_the_services(running: Running) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(running.channel)
+    requests = [
+        reflection_pb2.ServerReflectionRequest(list_services=""),
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol="descant.v1.Speech"),
+    ]
+    names, file = await converse(stub.ServerReflectionInfo, *requests)
+    listed = {service.name for service in names.list_services_response.service}
+    assert {"descant.v1.Speech", "descant.v1.Transcription", "descant.v1.Voices", "grpc.health.v1.Health"} <= listed
+    assert b"SynthesizeRequest" in file.file_descriptor_response.file_descriptor_proto[0]
+
+
+async def test_voices(running: Running) -> None:
+    answer = await running.voices.ListVoices(pb.ListVoicesRequest())
+    assert [(voice.id, voice.name, voice.gender) for voice in answer.voices] == [
+        (ANNA.id, "Anna", "feminine"),
+        (BERT.id, "Bert", "masculine"),
+    ]
+    assert len((await running.voices.ListVoices(pb.ListVoicesRequest(language="en"))).voices) == 2
+    code, message, trailing = await refused(running.voices.ListVoices(pb.ListVoicesRequest(language="tlh")))
+    assert (code, trailing["descant-field"]) == (grpc.StatusCode.INVALID_ARGUMENT, "language")
+    assert "accepted values: en" in message
+
+
+async def test_keys(launch: Launch) -> None:
+    running = await launch(require_keys=True)
+    key = running.keys.create("test")
+    for metadata in (
+        (("authorization", f"Bearer {key}"),),
+        (("authorization", f"bearer {key}"),),
+        (("x-api-key", key),),
+    ):
+        assert kinds(await converse(running.speech.Synthesize, config(), metadata=metadata)) == ["done"]
+        assert kinds(await converse(running.transcription.Transcribe, listen(), metadata=metadata)) == ["done"]
+        assert (await running.voices.ListVoices(pb.ListVoicesRequest(), metadata=metadata)).voices
+    for wrong in (None, (("authorization", f"Basic {key}"),), (("x-api-key", key + "x"),), (("authorization", "Bearer "),)):
+        for answers in (
+            converse(running.speech.Synthesize, config(), metadata=wrong),
+            converse(running.transcription.Transcribe, listen(), metadata=wrong),
+            running.voices.ListVoices(pb.ListVoicesRequest(), metadata=wrong),
+        ):
+            code, message, _ = await refused(answers)
+            assert code == grpc.StatusCode.UNAUTHENTICATED
+            assert key not in message
+    assert await health(running) == SERVING
+
+
+async def test_a_key_on_file_makes_keys_required_on_loopback_too(running: Running) -> None:
+    assert kinds(await converse(running.speech.Synthesize, config())) == ["done"]
+    running.keys.create("test")
+    code, _, _ = await refused(converse(running.speech.Synthesize, config()))
+    assert code == grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_a_taken_port_is_said(running: Running, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"127.0.0.1:{running.port}.*--grpc-port"):
+        await Running(tmp_path).server.start("127.0.0.1", running.port)
+
+
+async def test_stop_ends_open_calls_and_frees_the_port(running: Running) -> None:
+    call = running.speech.Synthesize()
+    await call.write(config())
+    await call.initial_metadata()
+    await running.server.stop(grace_s=0.05)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await asyncio.wait_for(call.read(), 5)
+    assert caught.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+    await running.until_free()
+    assert await running.server.start("127.0.0.1", running.port) == running.port
+
+
+async def test_stop_before_start(tmp_path: Path) -> None:
+    await Running(tmp_path).server.stop(grace_s=0)
+
+
+def test_generated_code_is_that_of_the_contract(repository: Path, tmp_path: Path) -> None:
+    arguments = ["-Iserver/pb=proto", f"--python_out={tmp_path}", f"--pyi_out={tmp_path}", f"--grpc_python_out={tmp_path}"]
+    command = [sys.executable, "-m", "grpc_tools.protoc", *arguments, "server/pb/speech.proto"]
+    subprocess.run(command, cwd=repository, check=True, timeout=60)
+    for name in ("speech_pb2.py", "speech_pb2.pyi", "speech_pb2_grpc.py"):
+        committed = (repository / "server" / "pb" / name).read_text()
+        assert (tmp_path / "server" / "pb" / name).read_text() == committed, f"run `make proto`: {name} is not up to date"
