@@ -33,7 +33,7 @@ _BEFORE_BASS_FISH = frozenset("sea largemouth striped smallmouth black".split())
 
 
 def part_of_speech(words: Sequence[str], index: int) -> str:
-    """DEFAULT, NOUN, VERB, ADJ, VBD or FINAL for the word at ``index`` of a clause."""
+    """DEFAULT, NOUN, VERB, ADJ or VBD for the word at ``index`` of a clause."""
     lowered = [word.lower() for word in words[max(0, index - 3) : index + 3]]
     at = min(index, 3)
     word = lowered[at]
@@ -54,7 +54,7 @@ def part_of_speech(words: Sequence[str], index: int) -> str:
         return "ADJ"
     if word in _MOSTLY_VERB and after in _OBJECTS:
         return "VERB"
-    return "DEFAULT" if after else "FINAL"
+    return "DEFAULT"
 
 
 def _could_be_adjective(after: str) -> bool:

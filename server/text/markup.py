@@ -105,9 +105,7 @@ def _attributes(text: str) -> dict[str, str]:
     }
 
 
-def _apply(
-    name: str, closing: bool, attributes: Mapping[str, str], state: SpeechState, items: list[Item]
-) -> SpeechState:
+def _apply(name: str, closing: bool, attributes: Mapping[str, str], state: SpeechState, items: list[Item]) -> SpeechState:
     """Act on one tag: add a break to the items or give the new state."""
     if name == "spell":
         return replace(state, spelling=not closing)

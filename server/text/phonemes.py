@@ -53,7 +53,11 @@ def parse_phonemes(text: str) -> ParsedPhonemes:
     stress = 0
     for piece in text.split("|"):
         stress = _read_piece(piece.strip(), stress, phones, unknown)
-    return ParsedPhonemes(tuple(_with_primary_stress(phones)), tuple(unknown))
+    reduced = text.count("ɐ") > 0
+    stressed = _with_primary_stress(phones)
+    if reduced:  # MFA writes the weak vowel of "sofa" as ɐ
+        stressed = [PhoneWithStress("ə") if phone == PhoneWithStress("ʌ") else phone for phone in stressed]
+    return ParsedPhonemes(tuple(stressed), tuple(unknown))
 
 
 def _read_piece(piece: str, stress: int, phones: list[PhoneWithStress], unknown: list[str]) -> int:

@@ -1,7 +1,8 @@
 """Words to phones: lexicon, context rules, spelled letters, then letter-to-sound."""
 
-import unicodedata
 from collections.abc import Sequence
+
+from anyascii import anyascii
 
 from models.phones import VOWELS
 from server.text.heteronyms import part_of_speech
@@ -29,8 +30,6 @@ _FIXED = {
 _FIXED_PHONES = {word: phones_from_misaki(text) for word, text in _FIXED.items()}
 _THE = {False: phones_from_misaki("ðə"), True: phones_from_misaki("ði")}
 _TO = {False: phones_from_misaki("tə"), True: phones_from_misaki("tu")}
-_LIGATURES = str.maketrans({"ß": "ss", "æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l",
-                            "Ł": "L", "đ": "d", "Đ": "D", "ð": "th", "þ": "th", "Þ": "Th", "ı": "i"})  # fmt: skip
 _VOWEL_LETTERS = frozenset("aeiouy")
 
 
@@ -56,11 +55,8 @@ def pronounce_words(words: Sequence[str]) -> list[Pronunciation]:
 
 
 def _plain_letters(word: str) -> str:
-    """ASCII where accents allow it: café becomes cafe, the curly apostrophe straight."""
-    if word.isascii():
-        return word
-    plain = word.replace("’", "'").translate(_LIGATURES)
-    return "".join(char for char in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(char))
+    """ASCII letters for any script: café becomes cafe, Москва Moskva; curly apostrophes straight."""
+    return word if word.isascii() else anyascii(word.replace("’", "'"))
 
 
 def is_listed(word: str) -> bool:
@@ -82,8 +78,12 @@ def _pronounce(lexicon: Lexicon, words: Sequence[str], index: int) -> Pronunciat
     fixed = _FIXED_PHONES.get(word.lower())
     if fixed and word != "i":
         return fixed
-    part = part_of_speech(words, index) if lexicon.has_variants(word) else "DEFAULT"
-    return lexicon.find(word, part) or _compose(lexicon, word)
+    if not lexicon.has_variants(word):
+        return lexicon.find(word) or _compose(lexicon, word)
+    found = lexicon.find(word, part_of_speech(words, index))
+    if index + 1 == len(words) and found == lexicon.find(word):
+        found = lexicon.find(word, "FINAL")
+    return found or _compose(lexicon, word)
 
 
 def _compose(lexicon: Lexicon, word: str) -> Pronunciation:

@@ -61,10 +61,10 @@ _NAME_AFTER = re.compile(r"\s{0,2}[A-Z]")
 
 
 _STARTERS = frozenset(
-    "The A An He She It We They You I This That These Those There Here In On At My Our Your His Her Their Its But And So If When"
-    " While After Before Then Now Please What Where Why How Who Which As For From With No Yes However Although Because Since"
-    " Let Do Did Does Is Are Was Were Can Could Will Would Should Have Has Not Just One Some Many Most All Every Each Even Once"
-    " Today Tomorrow Yesterday Meanwhile Finally First Next Later Also Still Perhaps Maybe Thanks Thank Sorry OK Okay Well Oh"
+    "The A An He She It We They You I This That These Those There Here In On At My Our Your His Her Their Its But And So If"
+    " When While After Before Then Now Please What Where Why How Who Which As For From With No Yes However Although Because"
+    " Since Let Do Did Does Is Are Was Were Can Could Will Would Should Have Has Not Just One Some Many Most All Every Each Even"
+    " Once Today Tomorrow Yesterday Meanwhile Finally First Next Later Also Still Perhaps Maybe Thanks Thank Sorry OK Okay Well Oh"
     " Nobody Everyone Someone Nothing Everything To By Of Or Until Unless Turn Take Call Come Go Get See Tell Ask".split()
 )
 
@@ -140,7 +140,7 @@ def _stop_ends(source: Source, end: int) -> bool:
 
 
 def _title_or_street(source: Source, word: str, position: int, end: int) -> str:
-    """"St. John" is a saint, "Elm St." and "5th St. West" a street; "Dr." alike."""
+    """ "St. John" is a saint, "Elm St." and "5th St. West" a street; "Dr." alike."""
     if _NAME_AFTER.match(source.text, end) and not starts_sentence(source.next_word(end)):
         return STREETS[word] if _address_before(source, position) else TITLES[word]
     previous = source.previous_word(position)

@@ -21,7 +21,8 @@ _DIGIT_RULES: tuple[Rule, ...] = (
     quantities.ratio, quantities.span, words.mixed, web.address, quantities.plain,
 )  # fmt: skip
 _LETTER_RULES: tuple[Rule, ...] = (
-    web.address, dates.month_day, dates.weekdays, abbreviation, money.currency_first, words.roman_numeral, words.version_label, words.mixed,
+    web.address, dates.month_day, dates.weekdays, abbreviation, money.currency_first,
+    words.roman_numeral, words.version_label, words.mixed,
     words.acronym, words.camel_case, words.word,
 )  # fmt: skip
 _SIGN_RULES: tuple[Rule, ...] = (
@@ -112,5 +113,5 @@ def _add_pause(tokens: list[Token], mark: PauseMark) -> None:
 
 def _is_shouting(text: str) -> bool:
     """Whether at least three words, and most of them, are in capitals."""
-    found = [word.isupper() for word in _LONG_WORD.findall(text[:2000])]
+    found: list[bool] = [word.isupper() for word in _LONG_WORD.findall(text[:2000])]
     return sum(found) >= 3 and sum(found) > 0.6 * len(found)

@@ -52,7 +52,7 @@ _PER_NAMES = {"hr": "hour", "wk": "week", "mo": "month", "yr": "year", "min": "m
 
 
 def amount_in_words(amount: str, currency: str, scale: str = "") -> str:
-    """"3.50" and "$" as "three dollars and fifty cents"."""
+    """ "3.50" and "$" as "three dollars and fifty cents"."""
     one, many, small_one, small_many = _CURRENCIES[currency.strip()]
     whole, point, decimals = amount.partition(".")
     plain = whole.replace(",", "")

@@ -21,12 +21,12 @@ def _words(number: int, kind: str) -> str:
 
 
 def digits(text: str) -> str:
-    """"407" as "four zero seven"; everything but digits is skipped."""
+    """ "407" as "four zero seven"; everything but digits is skipped."""
     return " ".join(_DIGITS[int(char)] for char in text if "0" <= char <= "9")
 
 
 def cardinal(text: str) -> str:
-    """"1,234" as "one thousand two hundred thirty-four"; "007" and very long numbers digit by digit."""
+    """ "1,234" as "one thousand two hundred thirty-four"; "007" and very long numbers digit by digit."""
     plain = text.replace(",", "")
     if len(plain) > MAX_CARDINAL_DIGITS or (len(plain) > 1 and plain[0] == "0"):
         return digits(plain)
@@ -43,13 +43,13 @@ def number(text: str) -> str:
 
 
 def ordinal(text: str) -> str:
-    """"21" as "twenty-first"."""
+    """ "21" as "twenty-first"."""
     plain = text.replace(",", "")
     return _words(int(plain), "ordinal") if len(plain) <= MAX_CARDINAL_DIGITS else digits(plain)
 
 
 def year(text: str) -> str:
-    """"1999" as "nineteen ninety-nine", "2024" as "twenty twenty-four", "05" as "oh five"."""
+    """ "1999" as "nineteen ninety-nine", "2024" as "twenty twenty-four", "05" as "oh five"."""
     if len(text) == 2:
         return f"oh {digits(text[1])}" if text[0] == "0" else cardinal(text)
     value = int(text)
@@ -57,7 +57,7 @@ def year(text: str) -> str:
 
 
 def decade(text: str) -> str:
-    """"1990" as "nineteen nineties", "80" as "eighties"."""
+    """ "1990" as "nineteen nineties", "80" as "eighties"."""
     if text.endswith("00") and len(text) == 4:
         return cardinal(text) + "s" if text.endswith("000") else cardinal(text[:2]) + " hundreds"
     words = year(text)
@@ -78,7 +78,7 @@ def pairs(text: str) -> str:
 
 
 def fraction(numerator: int, denominator: int) -> str:
-    """"3/4" as "three quarters"; uncommon denominators as "over"."""
+    """ "3/4" as "three quarters"; uncommon denominators as "over"."""
     if denominator == 2 and numerator == 1:
         return "one half"
     top = _words(numerator, "cardinal")
@@ -91,13 +91,13 @@ def fraction(numerator: int, denominator: int) -> str:
 
 
 def mixed_fraction(whole: str, numerator: int, denominator: int) -> str:
-    """"2 1/2" as "two and a half"."""
+    """ "2 1/2" as "two and a half"."""
     words = fraction(numerator, denominator)
     return f"{cardinal(whole)} and {'a' + words[3:] if numerator == 1 else words}"
 
 
 def vulgar_fraction(char: str, whole: str = "") -> str:
-    """"½" as "one half", "2½" as "two and a half"."""
+    """ "½" as "one half", "2½" as "two and a half"."""
     numerator, denominator = _FRACTIONS[char]
     return mixed_fraction(whole, numerator, denominator) if whole else fraction(numerator, denominator)
 

@@ -1,4 +1,4 @@
-"""Telephone numbers, card numbers and other identifiers, read digit by digit in groups."""
+"""Telephone numbers, card numbers and other identifiers: digits, with a pause between groups."""
 
 import re
 
@@ -34,7 +34,7 @@ def _grouped(found: re.Match[str]) -> Reading:
         if found[0].startswith("+") and not parts:
             phrase = "plus " + phrase
             start -= 1
-        parts.append((phrase, start, end))
+        parts.append((f", {phrase}" if parts else phrase, start, end))
     return parts, found.end()
 
 

@@ -14,7 +14,7 @@ _RANGE = re.compile(rf"(?P<low>{NUMBER})(?P<gap>\s?)(?P<dash>[-–—])\s?(?P<hi
 _BY = re.compile(rf"({NUMBER})\s?[x×]\s?(?=\d)")
 _RATIO = re.compile(r"(\d{1,4}):(\d{1,4})(?![\d:])")
 _NUMBER = re.compile(rf"{NUMBER}")
-_YEAR = re.compile(r"(?:1[1-9]|20)\d{2}(?![\w%°]|[.,]\d)")
+_YEAR = re.compile(r"(?:1\d|20)\d{2}(?![\w%°]|[.,]\d)")
 _YEAR_CUES = frozenset(
     "in since by from until till of during circa year before after around between and to early late mid fall spring summer"
     " winter autumn january february march april may june july august september october november december".split()
@@ -102,7 +102,8 @@ def plain(source: Source, position: int) -> Reading | None:
     if found:
         cued = source.previous_word(position).lower() in _YEAR_CUES
         counted = _COUNTED.match(source.text, found.end())
-        if not counted or (cued and counted[0] == " of"):
+        known = cued or int(found[0]) >= 1100
+        if known and (not counted or (cued and counted[0] == " of")):
             return [(numbers.year(found[0]), position, found.end())], found.end()
     return plain_number(source, position)
 

@@ -38,9 +38,7 @@ class Replacements:
                 self._entries.setdefault(text.capitalize(), entry)
         self._lengths = sorted({len(key) for key in self._entries}, reverse=True)
 
-    def match(
-        self, source: Source, position: int, normalize: Callable[[str], list[Token]]
-    ) -> tuple[list[Token], int] | None:
+    def match(self, source: Source, position: int, normalize: Callable[[str], list[Token]]) -> tuple[list[Token], int] | None:
         """The tokens spoken instead of the text at this position, and where it ends."""
         for length in self._lengths:
             end = position + length

@@ -37,9 +37,13 @@ class PauseMark:
 Token = SpokenToken | PauseMark
 
 
-def tokens_of(parts: list[Part]) -> list[SpokenToken]:
-    """One token per word of each phrase."""
-    return [SpokenToken(word, start, end) for phrase, start, end in parts for word in phrase.split()]
+def tokens_of(parts: list[Part]) -> list[Token]:
+    """One token per word of each phrase; a lone comma is a pause."""
+    return [
+        PauseMark(",", start) if word == "," else SpokenToken(word, start, end)
+        for phrase, start, end in parts
+        for word in phrase.split()
+    ]
 
 
 _KEPT = frozenset("²³¹½⅓⅔¼¾⅛⅜⅝⅞…°µΩ€£¥¢§©®™×÷±≈≤≥≠√∞")

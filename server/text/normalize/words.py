@@ -23,9 +23,7 @@ _NUMBERED = frozenset(
     " class rocky world unit lesson figure table star mark".split()
 )
 _ROMAN = re.compile(r"[IVXLCDM]{1,9}(?![\w'])")
-_ROMAN_ALONE = frozenset(
-    "II III IV VI VII VIII IX XI XII XIII XIV XVI XVII XVIII XIX XXI XXII XXIII XXIV XXV XXVI".split()
-)
+_ROMAN_ALONE = frozenset("II III IV VI VII VIII IX XI XII XIII XIV XVI XVII XVIII XIX XXI XXII XXIII XXIV XXV XXVI".split())
 _MIXED = re.compile(r"(?=[^\W\d_]{1,24}\d|\d{1,12}[^\W\d_])[^\W_]{1,48}(?!\w)")
 _RUNS = re.compile(r"\d+|[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
 _VERSION = re.compile(r"[vV](\d{1,5}(?:\.\d{1,5}){0,6})(?![\w])")
@@ -35,7 +33,7 @@ _HYPHENATED = re.compile(rf"{WORD.pattern}(?:-{WORD.pattern}){{1,3}}(?![\w-])")
 
 
 def letters(text: str) -> str:
-    """"FBI" as the letter names "F. B. I."."""
+    """ "FBI" as the letter names "F. B. I."."""
     return " ".join(f"{char.upper()}." for char in text)
 
 

@@ -1,0 +1,250 @@
+"""The face of the text front end: pushed text in, segments of phones out.
+
+front_end = TextFrontEnd()
+stream = TextStream(front_end, Controls())
+stream.push("Dr. Smith owes $3.50. ")
+for segment in stream.take(Take.READY): ...
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from models.base import Phone, Segment
+from server.text.delivery import Delivery, SpeechState
+from server.text.letter_to_sound import english_letter_to_sound
+from server.text.lexicon import english_lexicon
+from server.text.markup import Break, NonVerbal, PhonemeRun, TextRun, parse_markup
+from server.text.normalize.english import EnglishNormalizer
+from server.text.normalize.replacements import Replacement, Replacements
+from server.text.normalize.tokens import PauseMark, SpokenToken, Token
+from server.text.pronounce import pronounce_words
+from server.text.segmenter import Piece, Segmenter, Take
+from server.text.spelling import spell
+from server.text.words import SpokenWord, WrittenWord, WrittenWords
+from server.types import Controls
+
+__all__ = ["Replacement", "SpokenWord", "Take", "TextFrontEnd", "TextSegment", "TextStream", "WrittenWord"]
+
+LEADING_SILENCE_MS = 20.0
+"""The first segment of a context begins with this much silence: the model starts from rest."""
+NON_VERBAL_PAUSE_MS = 250.0
+
+
+@dataclass(frozen=True, slots=True)
+class TextSegment:
+    """One clause or sentence: phones for the model, words for the client.
+
+    ``Phone.word`` indexes ``spoken``; ``SpokenWord.written_index`` indexes
+    ``written``, which holds only written words that are heard.
+    """
+
+    segment: Segment
+    spoken: tuple[SpokenWord, ...]
+    written: tuple[WrittenWord, ...]
+    unknown_phones: tuple[str, ...] = ()
+    """What inline phonemes held that no phone could be found for."""
+
+
+class TextFrontEnd:
+    """Everything that is loaded once: lexicon, letter-to-sound, normalisers. Safe to share."""
+
+    def __init__(self, languages: Iterable[str] = ("en",)) -> None:
+        unknown = sorted(set(languages) - {"en"})
+        if unknown:
+            raise ValueError(f"no text front end for: {', '.join(unknown)} (available: en)")
+        english_lexicon()
+        english_letter_to_sound()
+        self._american = EnglishNormalizer()
+        self._elsewhere = EnglishNormalizer(day_first=True)
+        self._minimal = EnglishNormalizer(minimal=True)
+        self._american.normalize("Ready on 1/2/2024 at 3:30pm for $1.")
+
+    def normalizer(self, normalization: str) -> EnglishNormalizer:
+        """For ``auto``, ``off`` or a locale; locales other than ``en`` and ``en-US`` put the day first."""
+        name = normalization.lower().replace("_", "-")
+        if name == "off":
+            return self._minimal
+        return self._american if name in ("", "auto", "en", "en-us") else self._elsewhere
+
+
+@dataclass(slots=True)
+class _Voiced:
+    """A word of the segment being built."""
+
+    token: SpokenToken
+    delivery: Delivery
+
+
+@dataclass(slots=True)
+class _Pause:
+    symbol: str
+    delivery: Delivery
+    duration_ms: float | None = None
+
+
+class TextStream:
+    """The text of one context, in order. Not for use by several threads at once."""
+
+    def __init__(
+        self,
+        front_end: TextFrontEnd,
+        controls: Controls,
+        normalization: str = "auto",
+        replacements: Iterable[Replacement] = (),
+    ) -> None:
+        self._normalizer = front_end.normalizer(normalization)
+        entries = tuple(replacements)
+        self._replacements = Replacements(entries) if entries else None
+        self._segmenter = Segmenter()
+        self._state = SpeechState.from_controls(controls)
+        self._controls = controls
+        self._changes: list[tuple[int, Controls]] = []
+        self._pushed_chars = 0
+        self._begun = False
+
+    @property
+    def has_pending_text(self) -> bool:
+        """Whether text that would be heard waits for more (the engine then runs its timer)."""
+        return self._segmenter.has_speakable
+
+    def push(self, text: str, controls: Controls | None = None) -> None:
+        """Append text as it came; changed controls hold from its first character on."""
+        if controls is not None and controls != self._controls:
+            self._controls = controls
+            self._changes.append((self._pushed_chars, controls))
+        self._segmenter.push(text)
+        self._pushed_chars += len(text)
+
+    def take(self, mode: Take | Literal["ready", "timer", "input", "end"] = Take.READY) -> list[TextSegment]:
+        """Segments that can be spoken now; see `Take`. Text without anything to say gives none."""
+        built = (self._build(piece) for piece in self._segmenter.take(Take(mode)))
+        return [segment for segment in built if segment is not None]
+
+    def _build(self, piece: Piece) -> TextSegment | None:
+        written = WrittenWords()
+        entries: list[_Voiced | _Pause] = []
+        unknown: tuple[str, ...] = ()
+        for text, start_chars in self._between_changes(piece):
+            parsed = parse_markup(text, start_chars, self._state)
+            self._state = parsed.state
+            unknown += parsed.unknown_phones
+            for item in parsed.items:
+                if isinstance(item, TextRun):
+                    written.add_run(item.text, item.start_chars)
+                    entries += _entries(self._tokens(item), item)
+                elif isinstance(item, PhonemeRun):
+                    written.add_whole(item.text, item.start_chars)
+                    shown = "".join(phone.symbol for phone in item.phones)
+                    token = SpokenToken(shown, item.start_chars, item.start_chars + len(item.text), item.phones)
+                    entries.append(_Voiced(token, item.state.delivery()))
+                elif isinstance(item, Break):
+                    entries.append(_Pause("_", self._state.delivery(), item.duration_ms))
+                elif isinstance(item, NonVerbal):
+                    entries.append(_Pause("_", self._state.delivery(), NON_VERBAL_PAUSE_MS))
+        segment = _assemble(entries, written, piece.ending, first=not self._begun, unknown=unknown)
+        self._begun = self._begun or segment is not None
+        return segment
+
+    def _between_changes(self, piece: Piece) -> Iterable[tuple[str, int]]:
+        """The piece cut where new controls begin, switching the state at each cut."""
+        position, end = piece.start_chars, piece.start_chars + len(piece.text)
+        while self._changes and self._changes[0][0] < end:
+            at, controls = self._changes.pop(0)
+            if at > position:
+                yield piece.text[position - piece.start_chars : at - piece.start_chars], position
+                position = at
+            self._state = SpeechState.from_controls(controls)
+        yield piece.text[position - piece.start_chars :], position
+
+    def _tokens(self, run: TextRun) -> list[Token]:
+        if run.state.spelling:
+            return spell(run.text)
+        return self._normalizer.normalize(run.text, self._replacements)
+
+
+def _entries(tokens: list[Token], run: TextRun) -> list[_Voiced | _Pause]:
+    delivery = run.state.delivery()
+    entries: list[_Voiced | _Pause] = []
+    for token in tokens:
+        if isinstance(token, PauseMark):
+            entries.append(_Pause(token.symbol, delivery))
+        else:
+            start, end = token.start + run.start_chars, token.end + run.start_chars
+            entries.append(_Voiced(SpokenToken(token.say, start, end, token.phones), delivery))
+    return entries
+
+
+def _assemble(
+    entries: list[_Voiced | _Pause], written: WrittenWords, ending: str, *, first: bool, unknown: tuple[str, ...]
+) -> TextSegment | None:
+    """Phones and words of one segment; None if nothing in it is heard."""
+    _pronounce(entries)
+    spoken: list[SpokenWord] = []
+    phones: list[Phone] = []
+    for entry in entries:
+        if isinstance(entry, _Pause):
+            if entry.duration_ms is not None or _pause_has_place(phones, spoken):
+                phones.append(_pause_phone(entry))
+        elif entry.token.phones:
+            phones += _word_phones(entry, len(spoken))
+            spoken.append(SpokenWord(entry.token.text, written.index_at(entry.token.start)))
+    phones = [phone for phone in phones if phone.duration_ms is None or phone.duration_ms > 0]
+    if not phones:
+        return None
+    if phones[-1].word >= 0:
+        phones.append(_pause_phone(_Pause(ending, _delivery_of(phones[-1]))))
+    if first:
+        phones.insert(0, Phone("_", duration_ms=LEADING_SILENCE_MS))
+    return TextSegment(Segment(tuple(phones)), tuple(spoken), written.used(), unknown)
+
+
+def _pause_has_place(phones: list[Phone], spoken: list[SpokenWord]) -> bool:
+    """A punctuation mark pauses only after a word, never before the first or after another pause."""
+    return bool(spoken) and phones[-1].word >= 0
+
+
+def _pronounce(entries: list[_Voiced | _Pause]) -> None:
+    """Set the phones of all words that have none, clause by clause."""
+    clause: list[_Voiced] = []
+    for entry in [*entries, _Pause("_", Delivery())]:
+        if isinstance(entry, _Voiced):
+            clause.append(entry)
+            continue
+        sounds = pronounce_words([word.token.say for word in clause])
+        for word, phones in zip(clause, sounds, strict=True):
+            if word.token.phones is None:
+                word.token = SpokenToken(word.token.say, word.token.start, word.token.end, phones)
+        clause = []
+
+
+def _word_phones(entry: _Voiced, word: int) -> list[Phone]:
+    return [
+        Phone(
+            symbol,
+            stress,
+            word,
+            starts_word=index == 0,
+            speed=entry.delivery.speed,
+            volume=entry.delivery.volume,
+            pitch_semitones=entry.delivery.pitch_semitones,
+            pitch_range=entry.delivery.pitch_range,
+        )
+        for index, (symbol, stress) in enumerate(entry.token.phones or ())
+    ]
+
+
+def _pause_phone(pause: _Pause) -> Phone:
+    delivery = pause.delivery
+    return Phone(
+        pause.symbol,
+        duration_ms=pause.duration_ms,
+        speed=delivery.speed,
+        volume=delivery.volume,
+        pitch_semitones=delivery.pitch_semitones,
+        pitch_range=delivery.pitch_range,
+    )
+
+
+def _delivery_of(phone: Phone) -> Delivery:
+    return Delivery(phone.speed, phone.volume, phone.pitch_semitones, phone.pitch_range)
