@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from server.api.call import Call
@@ -45,8 +45,9 @@ class Context:
             self._output.stream.cancel()
             raise
 
-    def start(self, on_end: Callable[["Context"], Awaitable[None]]) -> None:
-        """Begin to send; ``on_end`` is called after the last frame, but not after a cancel."""
+    def start(self, on_end: Callable[["Context"], Sequence[Mapping[str, Any]]]) -> None:
+        """Begin to send. ``on_end`` is called right before the last frame, but not after a cancel; what it
+        gives is sent after that frame."""
         self._task = asyncio.create_task(self._pump(on_end), name=f"context {self.id}")
 
     def add(self, message: SpeechBody) -> None:
@@ -82,10 +83,14 @@ class Context:
             self.input_closed = True
             stream.finish()
 
-    async def _pump(self, on_end: Callable[["Context"], Awaitable[None]]) -> None:
+    async def _pump(self, on_end: Callable[["Context"], Sequence[Mapping[str, Any]]]) -> None:
         try:
-            await self._send(await self._speak())
-            await on_end(self)
+            last = await self._speak()
+            # Before the last frame: whoever reads that frame may use the id again at once.
+            answers = on_end(self)
+            await self._send(last)
+            for answer in answers:
+                await self._link.send(answer)
         except LinkClosed:
             # The receiver of this socket sees it too and ends the whole connection.
             self._output.stream.cancel()

@@ -4,6 +4,7 @@ Plain ASGI, because it must also see WebSocket handshakes: their failures are
 HTTP answers before the 101, which is what clients turn into typed exceptions.
 """
 
+import asyncio
 import logging
 import time
 import uuid
@@ -83,6 +84,9 @@ class Gate:
         problem = told_to_client(error)
         if not answer.started:
             await error_response(problem, version, answer.request_id)(scope, receive, answer.send)
+            if scope["type"] == "websocket":
+                # uvicorn closes the connection on the next turn of the loop, and logs an error if we return before that.
+                await asyncio.sleep(0)
             return
         # Nothing can be said any more. Returning without the end of the body makes the
         # HTTP server cut the connection, so the client sees that it is incomplete.

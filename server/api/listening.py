@@ -14,7 +14,7 @@ from server.errors import DescantError, InvalidRequest
 from server.types import Encoding, TranscriptEvent, TranscriptionRequest, TurnSettings
 
 if TYPE_CHECKING:
-    from server.engine.streams import TranscriptStream
+    from server.engine.hearing import TranscriptStream
 
 NORMAL_CLOSE = 1000
 _SLICE_BYTES = 32 * 1024

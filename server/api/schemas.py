@@ -196,10 +196,15 @@ def primary_language(tag: str, supported: Sequence[str], field: str) -> str:
 
     Raises InvalidRequest listing the supported ones.
     """
-    primary = _canonical(tag).partition("-")[0]
+    primary = primary_subtag(tag)
     if not _LOCALE.fullmatch(tag.strip()) or primary not in supported:
         raise InvalidRequest.choice(field, tag, supported)
     return primary
+
+
+def primary_subtag(tag: str) -> str:
+    """``en`` of ``EN_us``."""
+    return _canonical(tag).partition("-")[0]
 
 
 def _canonical(tag: str) -> str:

@@ -14,13 +14,14 @@ from server.api.body import limited_receive
 from server.api.call import Call, call_of
 from server.api.disconnect import cancel_when_gone
 from server.api.listening_params import DEFAULTS, audio_encoding, word_times
+from server.api.schemas import primary_subtag
 from server.audio.files import FILE_RATE_HZ, decode_file
 from server.audio.input import decode_headerless
 from server.errors import InvalidRequest, RequestTooLarge
 from server.types import Transcript, TranscriptionRequest
 
 if TYPE_CHECKING:
-    from server.engine.streams import TranscriptStream
+    from server.engine.hearing import TranscriptStream
 
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _MAX_FIELDS = 64
@@ -64,7 +65,7 @@ def _to_request(form: FormData, call: Call) -> TranscriptionRequest:
     return TranscriptionRequest(
         family=call.services.catalog.recognition_family(model_id),
         request_id=call.request_id,
-        language=language if isinstance(language, str) and language else DEFAULTS.language,
+        language=primary_subtag(language if isinstance(language, str) and language else DEFAULTS.language),
         want_words=_wants_words(form),
         interim=False,
         key_id=call.key_id,

@@ -20,6 +20,7 @@ from server.api.listening_params import (
     required,
     word_times,
 )
+from server.api.schemas import primary_subtag
 from server.errors import InvalidRequest
 from server.types import Encoding, Transcript, TranscriptEvent, TranscriptionRequest
 
@@ -43,7 +44,7 @@ class _ManualDialect:
         request = TranscriptionRequest(
             family=family,
             request_id=call.request_id,
-            language=query.get("language") or DEFAULTS.language,
+            language=primary_subtag(query.get("language") or DEFAULTS.language),
             min_volume=min_volume(query),
             max_silence_s=max_silence_s(query),
             key_id=call.key_id,

@@ -126,14 +126,14 @@ class _Connection:
             "flush_id": flush_id, "context_id": context_id,
         }  # fmt: skip
 
-    async def _ended(self, context: Context) -> None:
-        """Forget a context that said its last word, then handle what came for its id meanwhile."""
+    def _ended(self, context: Context) -> list[dict[str, Any]]:
+        """Forget a context that is about to say its last word, and handle what came for its id meanwhile."""
         if self._contexts.get(context.id) is not context:
-            return
+            return []
         del self._contexts[context.id]
-        # All at once, before anything is awaited: a message that arrives now must not overtake these.
-        for answer in [self._attempt(body) for body in context.deferred]:
-            await self._answer(answer)
+        # All at once, without awaiting: a message that arrives now must not overtake these.
+        answers = [self._attempt(body) for body in context.deferred]
+        return [answer for answer in answers if answer is not None]
 
     def _fail(self, error: Exception, context_id: Any) -> dict[str, Any]:
         """End the context that the message belongs to, if it says one, and give the event that says why."""

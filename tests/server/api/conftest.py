@@ -1,4 +1,4 @@
-"""One server with fake models for all tests that do not need their own settings."""
+"""One server with fake models and one client for all tests that do not need their own settings."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
         yield server
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def http(api: ApiServer) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=api.url, timeout=10) as client:
         yield client

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from server.api.app import build_app
 from server.catalog import build_catalog
@@ -137,7 +138,7 @@ def serving(
 class Socket:
     """A WebSocket of a test that speaks JSON."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
     def send(self, message: dict[str, Any] | str | bytes) -> None:
@@ -168,5 +169,6 @@ class Socket:
 
 @contextmanager
 def opened(server: ApiServer, path: str, version: str = "2026-08-14", **headers: str) -> Iterator[Socket]:
-    with connect(server.ws_url + path, additional_headers={"Cartesia-Version": version, **headers}) as connection:
+    sent = {"Cartesia-Version": version, **headers}
+    with connect(server.ws_url + path, additional_headers=sent, close_timeout=1) as connection:
         yield Socket(connection)

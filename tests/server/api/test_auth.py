@@ -1,0 +1,114 @@
+"""Keys: every carrier, their precedence, when they are required, and 401 before the handshake."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.server.api.harness import VERSIONS, ApiServer, opened, serving, speech_body
+from tests.server.api.test_errors import check_shape, refusal_of
+
+SOCKETS = ["/tts/websocket", "/stt/websocket", "/stt/turns/websocket"]
+GUARDED = [
+    ("GET", "/voices"),
+    ("GET", "/voices/x"),
+    ("POST", "/tts/bytes"),
+    ("POST", "/tts/sse"),
+    ("POST", "/stt"),
+    ("POST", "/audio/transcriptions"),
+    ("GET", "/nowhere"),
+]
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ApiServer, str]]:
+    """A server with one key, and that key."""
+    with serving(tmp_path_factory.mktemp("guarded")) as server:
+        yield server, server.keys.create("test")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+def test_no_key_and_a_wrong_key_are_401(
+    http: httpx.Client, guarded: tuple[ApiServer, str], method: str, path: str, version: str
+) -> None:
+    server, _ = guarded
+    for headers in ({}, {"X-API-Key": "wrong"}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic d3Jvbmc="}):
+        answer = http.request(method, server.url + path, headers={"Cartesia-Version": version, **headers})
+        check_shape(answer, 401, version)
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_header_carriers_and_their_order(http: httpx.Client, guarded: tuple[ApiServer, str]) -> None:
+    server, key = guarded
+    for headers, status in (
+        ({"Authorization": f"Bearer {key}"}, 200),
+        ({"authorization": f"bearer  {key}"}, 200),
+        ({"X-API-Key": key}, 200),
+        ({"Authorization": f"Bearer {key}", "X-API-Key": "wrong"}, 200),
+        ({"Authorization": "Bearer wrong", "X-API-Key": key}, 401),
+    ):
+        assert http.get(server.url + "/voices", headers=headers).status_code == status
+    for name in ("api_key", "access_token"):
+        assert http.get(server.url + "/voices", params={name: key}).status_code == 401, "keys in addresses end up in logs"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("path", SOCKETS)
+def test_socket_without_a_key_is_401_before_the_handshake(guarded: tuple[ApiServer, str], path: str, version: str) -> None:
+    server, _ = guarded
+    for query in ("", "?api_key=wrong", "?access_token=wrong"):
+        with pytest.raises(InvalidStatus) as refused, opened(server, path + query, version):
+            pass
+        check_shape(refusal_of(refused.value), 401, version)
+
+
+def test_socket_carriers(guarded: tuple[ApiServer, str], caplog: pytest.LogCaptureFixture) -> None:
+    server, key = guarded
+    path = "/tts/websocket"
+    caplog.set_level("DEBUG")
+    for target, headers in (
+        (path, {"X-API-Key": key}),
+        (path, {"Authorization": f"Bearer {key}"}),
+        (f"{path}?api_key={key}", {}),
+        (f"{path}?access_token={key}&cartesia_version=2025-04-16", {}),
+        (f"{path}?api_key=wrong", {"Authorization": f"Bearer {key}"}),
+        (f"{path}?api_key={key}&access_token=wrong", {}),
+    ):
+        with opened(server, target, **headers) as socket:
+            socket.send(speech_body(context_id="k"))
+            assert socket.until("done", "error")[-1]["type"] == "done"
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("websockets")]
+    assert not any(key in line for line in ours), "a key was logged"
+
+
+def test_open_routes_need_no_key(http: httpx.Client, guarded: tuple[ApiServer, str]) -> None:
+    server, _ = guarded
+    for path in ("/", "/livez", "/readyz"):
+        assert http.get(server.url + path, headers={"X-API-Key": "wrong"}).status_code == 200
+
+
+def test_keys_made_and_revoked_count_at_once(http: httpx.Client, guarded: tuple[ApiServer, str]) -> None:
+    server, _ = guarded
+    key = server.keys.create("second")
+    (key_id,) = [row.id for row in server.keys.list() if row.name == "second"]
+    headers = {"X-API-Key": key}
+    assert http.get(server.url + "/voices", headers=headers).status_code == 200
+    assert server.keys.revoke(key_id)
+    assert http.get(server.url + "/voices", headers=headers).status_code == 401
+
+
+def test_any_key_will_do_where_none_exist(http: httpx.Client) -> None:
+    for headers in ({}, {"X-API-Key": "whatever"}, {"Authorization": "Bearer whatever"}):
+        assert http.get("/voices", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("settings", [{"require_keys": True}, {"host": "0.0.0.0"}])
+def test_keys_are_required_where_the_settings_say_so(
+    http: httpx.Client, tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]
+) -> None:
+    """Even while no key exists: nobody gets in, rather than everybody."""
+    with serving(tmp_path_factory.mktemp("strict"), **settings) as server:
+        assert http.get(server.url + "/voices", headers={"X-API-Key": "any"}).status_code == 401
+        assert http.get(server.url + "/livez").status_code == 200
