@@ -77,28 +77,28 @@ class Outcome:
     stages_ms: dict[str, float] = field(default_factory=dict)
 
 
-HEADER = "\n".join(
-    (
-        f"{'load':>10} {'requests':>8} {'errors':>6} {'first byte ms':^25} {'audible ms':^17} {'RTF':^15} {'dry':>4} {'audio':>9}",
-        f"{'':>26} {'p50':>9} {'p95':>7} {'p99':>7} {'p50':>9} {'p95':>7} {'p50':>8} {'p95':>6} {'':>5} {'s per s':>9}",
-    )
-)
-"""``dry``: requests that would have run a player without a buffer dry at least once."""
+_COLUMNS = (
+    ("load", 7), ("requests", 9), ("errors", 7), ("byte p50", 9), ("p95", 8), ("p99", 8), ("audible p50", 12), ("p95", 8),
+    ("rtf p50", 8), ("p95", 7), ("dry", 5), ("audio s/s", 10),
+)  # fmt: skip
+HEADER = "".join(title.rjust(width) for title, width in _COLUMNS)
+"""Times to the first byte and the first audible sample in ms; ``dry``: requests with an underrun."""
 
 
 def format_row(row: dict[str, Any]) -> str:
     """One line under `HEADER` for what `measure` gave."""
-    config = row["config"]
-    load = f"{config['requests_per_s']:g}/s" if config["loop"] == "open" else f"{config['streams']}"
-
-    def cells(figures: dict[str, float] | None, *names: str, width: int = 7, digits: int = 1) -> str:
-        return " ".join(f"{figures[name]:{width}.{digits}f}" if figures else "-".rjust(width) for name in names)
-
-    return (
-        f"{load:>10} {row['requests']:8} {row['errors']:6}   {cells(row['first_byte_ms'], 'p50', 'p95', 'p99')}   "
-        f"{cells(row['first_audible_ms'], 'p50', 'p95')}   {cells(row['rtf'], 'p50', 'p95', width=6, digits=3)} "
-        f"{row['requests_with_underruns']:5} {row['audio_s_per_s']:9.1f}"
-    )
+    config, byte, audible, rtf = row["config"], row["first_byte_ms"], row["first_audible_ms"], row["rtf"]
+    cells = [
+        f"{config['requests_per_s']:g}/s" if config["loop"] == "open" else str(config["streams"]),
+        str(row["requests"]),
+        str(row["errors"]),
+        *(f"{byte[name]:.1f}" if byte else "-" for name in ("p50", "p95", "p99")),
+        *(f"{audible[name]:.1f}" if audible else "-" for name in ("p50", "p95")),
+        *(f"{rtf[name]:.3f}" if rtf else "-" for name in ("p50", "p95")),
+        str(row["requests_with_underruns"]),
+        f"{row['audio_s_per_s']:.1f}",
+    ]
+    return "".join(cell.rjust(width) for cell, (_, width) in zip(cells, _COLUMNS, strict=True))
 
 
 async def measure(plan: Plan, *, streams: int = 1, requests_per_s: float | None = None) -> dict[str, Any]:
