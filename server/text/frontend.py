@@ -1,7 +1,7 @@
 """The face of the text front end: pushed text in, segments of phones out.
 
 front_end = TextFrontEnd()
-stream = TextStream(front_end, Controls())
+stream = front_end.open(Controls())
 stream.push("Dr. Smith owes $3.50. ")
 for segment in stream.take(Take.READY): ...
 """
@@ -59,6 +59,10 @@ class TextFrontEnd:
         self._elsewhere = EnglishNormalizer(day_first=True)
         self._minimal = EnglishNormalizer(minimal=True)
         self._american.normalize("Ready on 1/2/2024 at 3:30pm for $1.")
+
+    def open(self, controls: Controls, normalization: str = "auto", replacements: Iterable[Replacement] = ()) -> "TextStream":
+        """The stream of a new context."""
+        return TextStream(self, controls, normalization, replacements)
 
     def normalizer(self, normalization: str) -> EnglishNormalizer:
         """For ``auto``, ``off`` or a locale; locales other than ``en`` and ``en-US`` put the day first."""

@@ -61,11 +61,12 @@ _NAME_AFTER = re.compile(r"\s{0,2}[A-Z]")
 
 
 _STARTERS = frozenset(
-    "The A An He She It We They You I This That These Those There Here In On At My Our Your His Her Their Its But And So If"
-    " When While After Before Then Now Please What Where Why How Who Which As For From With No Yes However Although Because"
-    " Since Let Do Did Does Is Are Was Were Can Could Will Would Should Have Has Not Just One Some Many Most All Every Each Even"
-    " Once Today Tomorrow Yesterday Meanwhile Finally First Next Later Also Still Perhaps Maybe Thanks Thank Sorry OK Okay Well Oh"
-    " Nobody Everyone Someone Nothing Everything To By Of Or Until Unless Turn Take Call Come Go Get See Tell Ask".split()
+    "The A An He She It We They You I This That These Those There Here In On At My Our Your His Her Their Its But"
+    " And So If When While After Before Then Now Please What Where Why How Who Which As For From With No Yes However"
+    " Although Because Since Let Do Did Does Is Are Was Were Can Could Will Would Should Have Has Not Just One Some"
+    " Many Most All Every Each Even Once Today Tomorrow Yesterday Meanwhile Finally First Next Later Also Still"
+    " Perhaps Maybe Thanks Thank Sorry OK Okay Well Oh Nobody Everyone Someone Nothing Everything To By Of Or Until"
+    " Unless Turn Take Call Come Go Get See Tell Ask".split()
 )
 
 
