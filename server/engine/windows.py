@@ -129,6 +129,9 @@ class WindowCutter:
         if not self._ends.speaking or self._inputs or self._ends.last_speech <= self._decoded_speech:
             return None
         end = self._ends.end
+        if end <= self._start:
+            # A flush took everything so far, and nothing was said since.
+            return None
         since = self._decoded[1] if self._decoded is not None else self._start + self._ends.policy.frames(0.25)
         hop_frames = self._ends.policy.frames(hop_s if self._decoded is not None else min(hop_s, FIRST_HOP_S))
         pause = self._ends.silence_s >= self._ends.policy.post_roll_s
