@@ -22,7 +22,7 @@ from models.base import (
     Voice,
 )
 from models.phones import ARPABET_TO_IPA
-from server.engine.times import TextSegment
+from server.text.frontend import SpokenWord, Take, TextSegment, WrittenWord
 from server.types import Controls
 
 RATE_HZ = 24_000
@@ -139,52 +139,46 @@ def render(segment: Segment, voice: Voice, start_samples: int) -> tuple[Pcm, tup
 
 
 class FakeTextStream:
-    """A segment ends at ``.``, ``!`` or ``?``; each letter is one phone."""
+    """A segment ends at ``.``, ``!`` or ``?``; each letter is one phone; "a+b" is written as one word and spoken as two."""
 
     def __init__(self, controls: Controls) -> None:
         self._controls = controls
         self._text = ""
 
     @property
-    def pending(self) -> bool:
+    def has_pending_text(self) -> bool:
         return bool(self._text.strip())
 
-    def push(self, text: str) -> None:
+    def push(self, text: str, controls: Controls | None = None) -> None:
+        self._controls = controls or self._controls
         self._text += text
 
-    def set_controls(self, controls: Controls) -> None:
-        self._controls = controls
-
-    def take(self, force: bool) -> list[TextSegment]:
+    def take(self, mode: Take) -> list[TextSegment]:
         segments = []
-        while (ends := [self._text.find(mark) for mark in ".!?" if mark in self._text]) or force:
+        while (ends := [self._text.find(mark) for mark in ".!?" if mark in self._text]) or mode is not Take.READY:
             end = min(ends) + 1 if ends else len(self._text)
             sentence, self._text = self._text[:end], self._text[end:]
-            words = tuple(sentence.split())
+            words = sentence.split()
             if not words:
                 break
             segments.append(self._segment(words))
         return segments
 
-    def _segment(self, words: tuple[str, ...]) -> TextSegment:
+    def _segment(self, words: list[str]) -> TextSegment:
         if "CRASH" in words:
             raise ModelFault("asked to fail on this text")
+        controls = self._controls
+        spoken = [SpokenWord(part, index) for index, word in enumerate(words) for part in word.split("+")]
         phones = [
-            Phone(
-                LETTERS.get(letter, "ə"),
-                word=index,
-                starts_word=at == 0,
-                speed=self._controls.speed,
-                volume=self._controls.volume,
-            )
-            for index, word in enumerate(words)
-            for at, letter in enumerate(word.strip(".!?,").lower() or "a")
+            Phone(LETTERS.get(letter, "ə"), word=index, starts_word=at == 0, speed=controls.speed, volume=controls.volume)
+            for index, word in enumerate(spoken)
+            for at, letter in enumerate(word.text.strip(".!?,").lower() or "a")
         ]
-        return TextSegment(Segment(tuple(phones)), words, tuple(range(len(words))), words)
+        return TextSegment(Segment(tuple(phones)), tuple(spoken), tuple(WrittenWord(word, 0, 0) for word in words))
 
 
 class FakeFrontEnd:
-    def open(self, language: str, controls: Controls, normalization: str) -> FakeTextStream:
+    def open(self, controls: Controls, normalization: str) -> FakeTextStream:
         return FakeTextStream(controls)
 
 

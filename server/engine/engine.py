@@ -11,7 +11,7 @@ from server.engine.hearing import Hearer, TranscriptStream
 from server.engine.limits import EngineLimits
 from server.engine.speaking import Speaker
 from server.engine.streams import SpeechStream
-from server.engine.text_feed import TextCommand, TextFeed, TextFrontEnd
+from server.engine.text_feed import FrontEnd, TextCommand, TextFeed
 from server.engine.worker import Clock, Worker, default_clock
 from server.errors import InvalidRequest, ShuttingDown
 from server.metrics import Metrics
@@ -63,7 +63,7 @@ class Engine:
         synthesizers: Mapping[str, Synthesizer],
         recognizers: Mapping[str, Recognizer],
         detector: SpeechDetector,
-        front_end: TextFrontEnd,
+        front_end: FrontEnd,
         limits: EngineLimits,
         metrics: Metrics,
         clock: Clock = default_clock,

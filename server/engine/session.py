@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from server.engine.times import TextSegment
 from server.errors import DescantError
+from server.text.frontend import TextSegment
 from server.types import SpeechEvent, SpeechRequest, StageTimes
 
 Sink = Callable[[list[SpeechEvent], bool, Exception | None], None]

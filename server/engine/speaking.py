@@ -9,7 +9,7 @@ from server.engine.scheduler import Policy, Scheduler
 from server.engine.session import Cancel, Room, SpeechCommand, SpeechSession, Submit
 from server.engine.streams import EventQueue, SpeechStream
 from server.engine.synthesis import Synthesis
-from server.engine.text_feed import ForgetText, OpenText, TextCommand, TextFrontEnd, read_whole
+from server.engine.text_feed import ForgetText, FrontEnd, OpenText, TextCommand, read_whole
 from server.engine.worker import Clock, Worker
 from server.errors import Busy, DescantError
 from server.metrics import Metrics
@@ -25,7 +25,7 @@ class Speaker:
         self,
         family: str,
         model: Synthesizer,
-        front_end: TextFrontEnd,
+        front_end: FrontEnd,
         limits: EngineLimits,
         metrics: Metrics,
         clock: Clock,

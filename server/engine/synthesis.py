@@ -10,9 +10,10 @@ import numpy as np
 from models.base import SpeechFrames, Synthesizer
 from server.engine.scheduler import Expiry, Scheduler
 from server.engine.session import Cancel, Feed, Finish, Flush, Room, SpeechCommand, SpeechSession, SpeechState, Submit
-from server.engine.times import TextSegment, spoken_times
+from server.engine.times import spoken_times
 from server.engine.worker import Clock, Delivery
 from server.errors import DeadlineExceeded, DescantError, InternalError
+from server.text.frontend import TextSegment
 from server.types import SpeechEvent, SpeechFlushed, SpokenAudio
 
 log = logging.getLogger("descant.engine")

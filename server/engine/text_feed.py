@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
 from server.engine.session import Cancel, Feed, Finish, Flush, SpeechSession
-from server.engine.times import TextSegment
 from server.engine.worker import Clock, Delivery
 from server.errors import DescantError, InternalError
+from server.text.frontend import Take, TextSegment
 from server.types import Controls
 
 log = logging.getLogger("descant.engine")
@@ -26,28 +26,28 @@ PIECE_CHARS = 200
 _PIECE = re.compile(rf".{{1,{PIECE_CHARS}}}(?:\s+|$)|\S{{{PIECE_CHARS}}}|\s+", re.DOTALL)
 
 
-class TextStream(Protocol):
-    """The text of one context."""
+class TextSource(Protocol):
+    """The text of one context, as `server.text.frontend.TextStream`."""
 
-    def push(self, text: str) -> None: ...
+    def push(self, text: str, controls: Controls | None = None) -> None: ...
 
-    def take(self, force: bool) -> list[TextSegment]: ...
-
-    def set_controls(self, controls: Controls) -> None: ...
+    def take(self, mode: Take) -> list[TextSegment]: ...
 
     @property
-    def pending(self) -> bool: ...
+    def has_pending_text(self) -> bool: ...
 
 
-class TextFrontEnd(Protocol):
-    def open(self, language: str, controls: Controls, normalization: str) -> TextStream: ...
+class FrontEnd(Protocol):
+    """What makes text sources, as `server.text.frontend.TextFrontEnd`."""
+
+    def open(self, controls: Controls, normalization: str) -> TextSource: ...
 
 
-def read_whole(front_end: TextFrontEnd, text: str) -> tuple[TextSegment, ...]:
+def read_whole(front_end: FrontEnd, text: str) -> tuple[TextSegment, ...]:
     """All segments of a text with default controls."""
-    stream = front_end.open("en", Controls(), "auto")
-    stream.push(text)
-    return tuple(stream.take(force=True))
+    source = front_end.open(Controls(), "auto")
+    source.push(text)
+    return tuple(source.take(Take.END))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +98,11 @@ class _Text:
     """One session's text: what is still to be pushed, and since when the rest waits."""
 
     session: SpeechSession
-    stream: TextStream
+    source: TextSource
     delay_s: float
     work: deque[PushText | FlushText | FinishText | SetDelay | SetControls] = field(default_factory=deque)
+    controls: Controls | None = None
+    """Changed controls, for the text that is pushed next."""
     oldest_s: float | None = None
     """When the oldest text that is pushed but not taken came."""
     entered_chars: int = 0
@@ -117,7 +119,7 @@ class _Text:
 class TextFeed:
     """Owns the text streams of all sessions; an `Activity` of a `Worker`."""
 
-    def __init__(self, front_end: TextFrontEnd, clock: Clock) -> None:
+    def __init__(self, front_end: FrontEnd, clock: Clock) -> None:
         self._front_end = front_end
         self._clock = clock
         self._texts: dict[int, _Text] = {}
@@ -129,8 +131,8 @@ class TextFeed:
         session = command.session
         if isinstance(command, OpenText):
             request = session.request
-            stream = self._front_end.open(request.language, request.controls, request.normalization)
-            self._texts[session.id] = _Text(session, stream, request.max_buffer_delay_ms / 1000)
+            source = self._front_end.open(request.controls, request.normalization)
+            self._texts[session.id] = _Text(session, source, request.max_buffer_delay_ms / 1000)
         elif isinstance(command, ForgetText):
             self._texts.pop(session.id, None)
         elif (text := self._texts.get(session.id)) is not None:
@@ -143,7 +145,7 @@ class TextFeed:
                 if text.work:
                     self._work(text, text.work.popleft())
                 elif text.due_s <= self._clock():
-                    self._take(text, force=True)
+                    self._take(text, Take.TIMER)
             except Exception as error:
                 self._fail(text, error)
         if any(text.work for text in self._texts.values()):
@@ -164,36 +166,37 @@ class TextFeed:
             case PushText():
                 self._push(text, command)
             case FlushText():
-                self._take(text, force=True)
+                self._take(text, Take.END)
                 post(Flush(text.session))
             case FinishText():
-                self._take(text, force=True)
+                self._take(text, Take.END)
                 post(Finish(text.session))
                 del self._texts[text.session.id]
             case SetDelay():
                 text.delay_s = command.max_buffer_delay_ms / 1000
             case SetControls():
-                text.stream.set_controls(command.controls)
+                text.controls = command.controls
             case _:
                 assert_never(command)
 
     def _push(self, text: _Text, command: PushText) -> None:
         match = _PIECE.match(command.text)
         piece = match.group() if match else command.text
-        text.stream.push(piece)
+        text.source.push(piece, text.controls)
+        text.controls = None
         text.entered_chars += len(piece)
         if len(piece) < len(command.text):
             text.work.appendleft(PushText(command.session, command.text[len(piece) :]))
-            self._take(text, force=False)
+            self._take(text, Take.READY)
         else:
-            self._take(text, force=text.delay_s == 0.0)
+            self._take(text, Take.INPUT if text.delay_s == 0.0 else Take.READY)
 
-    def _take(self, text: _Text, force: bool) -> None:
+    def _take(self, text: _Text, mode: Take) -> None:
         session = text.session
-        segments = tuple(text.stream.take(force))
+        segments = tuple(text.source.take(mode))
         if segments and session.times.text_ready_s is None:
             session.times.text_ready_s = self._clock()
-        if not text.stream.pending:
+        if not text.source.has_pending_text:
             text.oldest_s = None
             text.through_chars = text.entered_chars
         elif segments or text.oldest_s is None:

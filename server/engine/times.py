@@ -1,22 +1,11 @@
 """Phone times of a segment → times of its words, as written and as spoken, and of its phones."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from models.base import PhoneTime, Segment
+from models.base import PhoneTime
 from models.phones import PAUSES
+from server.text.frontend import TextSegment
 from server.types import SpokenTimes, WordTime
-
-
-@dataclass(frozen=True, slots=True)
-class TextSegment:
-    """A segment with its words: ``spoken[i]`` is the word that phones with ``word == i`` belong to,
-    ``written[i]`` the index into ``written_words`` of the word the client wrote for it."""
-
-    segment: Segment
-    spoken: tuple[str, ...]
-    written: tuple[int, ...]
-    written_words: tuple[str, ...]
 
 
 def spoken_times(
@@ -38,15 +27,15 @@ def spoken_times(
             spans[phone.word] = (min(first[0], start_s), max(first[1], end_s))
     written: dict[int, tuple[float, float]] = {}
     for word, (start_s, end_s) in spans.items():
-        index = text.written[word]
+        index = text.spoken[word].written_index
         first = written.get(index, (start_s, end_s))
         written[index] = (min(first[0], start_s), max(first[1], end_s))
     phonemes = tuple(
         WordTime(phone.symbol, *span) for phone, span in zip(phones, seconds, strict=True) if phone.symbol not in PAUSES
     )
     return SpokenTimes(
-        written=_in_order(written, text.written_words),
-        normalized=_in_order(spans, text.spoken),
+        written=_in_order(written, [word.text for word in text.written]),
+        normalized=_in_order(spans, [word.text for word in text.spoken]),
         phonemes=phonemes,
         flush_index=flush_index,
     )

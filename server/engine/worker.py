@@ -80,7 +80,7 @@ class Worker(Generic[C]):
         try:
             self._activity.open()
         except Exception as error:
-            self._hand_over([functools.partial(_settle, self._opened, error)])
+            self._hand_over([functools.partial(_settle, self._opened, error), functools.partial(_settle, self._closed, None)])
             return
         self._hand_over([functools.partial(_settle, self._opened, None)])
         self._work()
@@ -88,10 +88,10 @@ class Worker(Generic[C]):
 
     def _work(self) -> None:
         wait_s: float | None = None
-        while True:
-            if not self._take(wait_s):
-                return
-            wait_s = self._turn()
+        is_last = False
+        while not is_last:
+            is_last = not self._take(wait_s)
+            wait_s = None if is_last else self._turn()
             deliveries = self._activity.deliveries()
             if deliveries:
                 self._hand_over(deliveries)
