@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from server.config import Settings
+
 _PREFIX = "sk_descant_"
 
 
@@ -109,6 +111,22 @@ class KeyStore:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+def keys_are_required(settings: Settings, keys: KeyStore) -> bool:
+    """Beyond loopback, where the settings say so, and wherever somebody made a key."""
+    return settings.require_keys or not settings.is_loopback or bool(keys.list())
+
+
+def key_in_headers(authorization: str, x_api_key: str) -> str | None:
+    """The key that a caller's headers (or gRPC metadata) carry; the first that is present decides, None without any.
+
+    A scheme other than Bearer is a key that is wrong, not a key that is absent.
+    """
+    if authorization := authorization.strip():
+        scheme, _, plain = authorization.partition(" ")
+        return plain.strip() if scheme.lower() == "bearer" else ""
+    return x_api_key.strip() or None
 
 
 def _hash(plain: str) -> str:

@@ -12,19 +12,15 @@ from starlette.types import Scope
 
 from server.api.call import Services
 from server.errors import Unauthorized
+from server.keys import key_in_headers, keys_are_required
 
 OPEN_PATHS = frozenset({"/", "/livez", "/readyz"})
 _QUERY_CARRIERS = ("api_key", "access_token")
 
 
-def keys_are_required(services: Services) -> bool:
-    settings = services.settings
-    return settings.require_keys or not settings.is_loopback or bool(services.keys.list())
-
-
 def authenticate(connection: HTTPConnection, services: Services) -> str:
     """The id of the caller's key, "" where any key will do. Raises Unauthorized."""
-    if not keys_are_required(services):
+    if not keys_are_required(services.settings, services.keys):
         return ""
     plain = _first_key(connection)
     if plain is None:
@@ -44,12 +40,9 @@ def hide_query_keys(scope: Scope) -> None:
 
 
 def _first_key(connection: HTTPConnection) -> str | None:
-    authorization = connection.headers.get("authorization", "").strip()
-    if authorization:
-        scheme, _, plain = authorization.partition(" ")
-        # A scheme we do not know is a key that is wrong, not a key that is absent.
-        return plain.strip() if scheme.lower() == "bearer" else ""
-    if plain := connection.headers.get("x-api-key", "").strip():
+    headers = connection.headers
+    plain = key_in_headers(headers.get("authorization", ""), headers.get("x-api-key", ""))
+    if plain is not None:
         return plain
     if connection.scope["type"] == "websocket":
         for name in _QUERY_CARRIERS:

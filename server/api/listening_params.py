@@ -1,6 +1,5 @@
 """What clients may say about audio they send: model, encoding, segment and turn settings, with their ranges."""
 
-import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,7 +8,8 @@ from starlette.datastructures import QueryParams
 from server.api.body import Body
 from server.api.schemas import Number
 from server.errors import InvalidRequest
-from server.types import Encoding, TranscriptionRequest, TurnSettings, WordTime
+from server.turns import TURN_RANGES
+from server.types import Encoding, TranscriptionRequest, WordTime
 
 DEFAULTS = TranscriptionRequest(family="", request_id="")
 """Read for the values a client left out."""
@@ -17,12 +17,6 @@ DEFAULTS = TranscriptionRequest(family="", request_id="")
 MAX_KEYTERMS = 100
 MAX_KEYTERM_CHARS = 1200
 _MAX_SILENCE_S = 60.0
-_TURN_RANGES = {
-    "start_threshold": (0.5, 0.9),
-    "eager_end_threshold": (0.3, 0.8),
-    "end_threshold": (0.05, 0.5),
-    "end_timeout_ms": (640, 11200),
-}
 
 
 class TurnBody(Body):
@@ -95,41 +89,11 @@ def check_keyterms(query: QueryParams) -> list[str]:
 def turn_query(query: Mapping[str, str]) -> dict[str, float]:
     """The ``turn_…`` parameters of a handshake that were given."""
     given = {}
-    for name, (lowest, highest) in _TURN_RANGES.items():
+    for name, (lowest, highest) in TURN_RANGES.items():
         value = number(query, f"turn_{name}", lowest, highest, -1.0)
         if value >= 0:
             given[name] = value
     return given
-
-
-def turn_settings(given: Mapping[str, float]) -> TurnSettings:
-    """Settings from those a client gave; the rest are defaults, moved where they would break the order.
-
-    Thresholds must fall from start over eager_end to end. Raises InvalidRequest
-    naming the value that is out of range or out of order.
-    """
-    for name, value in given.items():
-        lowest, highest = _TURN_RANGES[name]
-        if not lowest <= value <= highest:
-            message = f"turn.{name}: {value:g} is not supported; accepted values: {lowest:g} to {highest:g}"
-            raise InvalidRequest(message, field=f"turn.{name}")
-    names = ("start_threshold", "eager_end_threshold", "end_threshold")
-    ordered = [(name, given[name]) for name in names if name in given]
-    for (higher, above), (lower, below) in itertools.pairwise(ordered):
-        if above <= below:
-            raise InvalidRequest(f"turn.{lower}: {below:g} must be less than turn.{higher}, {above:g}", field=f"turn.{lower}")
-    defaults = TurnSettings()
-    start = given.get(names[0], defaults.start_threshold)
-    eager = given.get(names[1], defaults.eager_end_threshold)
-    end = given.get(names[2], defaults.end_threshold)
-    if eager >= start and names[0] not in given:
-        start = (eager + 1) / 2
-    if end >= eager and names[2] not in given:
-        end = eager / 2
-    if not end < eager < start:
-        eager = (end + start) / 2
-    timeout_ms = int(given.get("end_timeout_ms", defaults.end_timeout_ms))
-    return TurnSettings(start, eager, end, timeout_ms)
 
 
 def word_times(words: Iterable[WordTime]) -> list[dict[str, Any]]:

@@ -7,8 +7,9 @@ from starlette.websockets import WebSocket
 from server.api.body import parse_json
 from server.api.call import Call
 from server.api.listening import Command, listen_socket
-from server.api.listening_params import ConfigBody, audio_encoding, check_keyterms, required, turn_query, turn_settings
+from server.api.listening_params import ConfigBody, audio_encoding, check_keyterms, required, turn_query
 from server.errors import InvalidRequest
+from server.turns import turn_settings
 from server.types import Encoding, TranscriptEvent, TranscriptionRequest, Turn, TurnPhase, TurnSettings
 
 _WITH_TRANSCRIPT = (TurnPhase.UPDATE, TurnPhase.EAGER_END, TurnPhase.END)

@@ -16,7 +16,7 @@ import grpc.aio
 from server.catalog import Catalog
 from server.config import Settings
 from server.errors import DescantError, InternalError, Unauthorized
-from server.keys import KeyStore
+from server.keys import KeyStore, key_in_headers, keys_are_required
 from server.voices import VoiceStore
 
 if TYPE_CHECKING:
@@ -81,19 +81,13 @@ async def answered(services: Services, context: Any, field_names: Mapping[str, s
 
 
 def _authenticate(services: Services, context: Any) -> str:
-    """The id of the caller's key, "" where any key will do. The first carrier present decides."""
-    settings = services.settings
-    if not (settings.require_keys or not settings.is_loopback or services.keys.list()):
+    """The id of the caller's key, "" where any key will do."""
+    if not keys_are_required(services.settings, services.keys):
         return ""
     metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-    authorization = metadata.get("authorization", "").strip()
-    if authorization:
-        scheme, _, plain = authorization.partition(" ")
-        plain = plain.strip() if scheme.lower() == "bearer" else ""
-    else:
-        plain = metadata.get("x-api-key", "").strip()
-        if not plain:
-            raise Unauthorized("An API key is required: send the metadata 'authorization: Bearer KEY' or 'x-api-key: KEY'.")
+    plain = key_in_headers(metadata.get("authorization", ""), metadata.get("x-api-key", ""))
+    if plain is None:
+        raise Unauthorized("An API key is required: send the metadata 'authorization: Bearer KEY' or 'x-api-key: KEY'.")
     key_id = services.keys.verify(plain)
     if key_id is None:
         raise Unauthorized("The API key is not valid.")
