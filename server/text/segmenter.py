@@ -7,11 +7,12 @@ pieces are the text. Nothing is cut inside a word, ``<...>``, ``<<...>>``,
 """
 
 import re
+from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 
 from server.text.markup import INLINE_PHONEMES, NON_VERBAL, TAG
-from server.text.normalize.abbreviations import may_end_sentence, never_ends_sentence, starts_sentence
+from server.text.normalize.abbreviations import ends_before, may_end_sentence, never_ends_sentence
 from server.text.normalize.symbols import LIST_HEAD
 
 FIRST_CLAUSE_CHARS = 24
@@ -22,6 +23,8 @@ MAX_WORD_CHARS = 1000
 """A "word" longer than this is cut all the same, which bounds the buffer."""
 MAX_SPELL_CHARS = 300
 MAX_MARKUP_CHARS = 420
+WINDOW_CHARS = 4096
+"""Text beyond this waits unscanned; any piece is far shorter."""
 
 
 class Take(StrEnum):
@@ -96,23 +99,28 @@ class Segmenter:
 
     def __init__(self) -> None:
         self._text = ""
+        self._waiting: deque[str] = deque()
         self._start_chars = 0
         self._first = True
 
     def push(self, text: str) -> None:
         """Append text exactly as it came."""
-        self._text += text
+        self._waiting.extend(text[start : start + WINDOW_CHARS] for start in range(0, len(text), WINDOW_CHARS))
+        self._refill()
 
     @property
     def has_speakable(self) -> bool:
         """Whether the buffer holds anything that would be heard."""
-        return bool(_SPEAKABLE.search(self._text)) or bool(NON_VERBAL.search(self._text))
+        texts = (self._text, *self._waiting)
+        return any(_SPEAKABLE.search(text) or NON_VERBAL.search(text) for text in texts)
 
     def take(self, mode: Take) -> list[Piece]:
         """Remove and return the pieces that ``mode`` allows."""
         pieces: list[Piece] = []
         while self._text:
-            cut = self._next_cut(final=mode is Take.END)
+            cut = self._next_cut(final=mode is Take.END and not self._waiting)
+            if cut is None and len(self._text) >= WINDOW_CHARS:  # nothing but tags and space
+                cut = _Cut(_hold_markup(self._text) or WINDOW_CHARS, "_")
             if cut is None:
                 break
             pieces.append(self._remove(cut.end, cut.ending))
@@ -120,6 +128,15 @@ class Segmenter:
         if rest:
             pieces.append(self._remove(rest, "." if mode is Take.END else "_"))
         return pieces
+
+    def _refill(self) -> None:
+        """Keep the scanned text short, so that a long push costs linear time."""
+        while self._waiting and len(self._text) < WINDOW_CHARS:
+            text = self._waiting.popleft()
+            room = WINDOW_CHARS - len(self._text)
+            self._text += text[:room]
+            if len(text) > room:
+                self._waiting.appendleft(text[room:])
 
     def _rest(self, mode: Take) -> int:
         """How much of the uncut remainder goes out now."""
@@ -138,6 +155,7 @@ class Segmenter:
         piece = Piece(self._text[:end], self._start_chars, ending)
         self._text = self._text[end:]
         self._start_chars += end
+        self._refill()
         self._first = self._first and not _SPEAKABLE.search(piece.text)
         return piece
 
@@ -220,8 +238,7 @@ def _full_stop(scan: _Scan, start: int, end: int) -> str:
         return "unsure"
     if not next_word:
         return "sentence"
-    ends = starts_sentence(next_word) or (word == "etc" and next_word[0].isupper())
-    return "sentence" if ends else ""
+    return "sentence" if ends_before(word, next_word) else ""
 
 
 def _clause(scan: _Scan, mark: re.Match[str], end: int) -> str:

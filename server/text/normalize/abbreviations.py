@@ -44,6 +44,9 @@ MAY_END = {
 }  # fmt: skip
 """May stand last in a sentence: the next word's capital decides."""
 
+_ALSO_WORDS = frozenset("min max temp al est".split())
+"""Abbreviations that are spelled like words."""
+
 _DAYS = {name[:3]: name for name in "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()} | {
     "Tues": "Tuesday", "Thur": "Thursday", "Thurs": "Thursday",
 }  # fmt: skip
@@ -84,6 +87,15 @@ def may_end_sentence(word: str) -> bool:
     """Whether the word after this abbreviation must be seen to know if the sentence ends."""
     known = word in MAY_END or word in STREETS or word in BEFORE_NUMBER or word in _DATED
     return known or (len(word) == 1 and word.isalpha() and word != "I") or _dotted(word)
+
+
+def ends_before(word: str, next_word: str) -> bool:
+    """Whether a sentence ends after "word." (one that `may_end_sentence`) when this word follows."""
+    if word in BEFORE_NUMBER:
+        return not next_word[0].isdigit()
+    if word == "etc" or word in _ALSO_WORDS:
+        return next_word[0].isupper()
+    return starts_sentence(next_word)
 
 
 def _dotted(word: str) -> bool:
