@@ -155,7 +155,7 @@ class Augmenter:
         if speech and rng.random() < 0.45 * strength:
             mel = self._add_noise(mel, rng)
         mel = normalize(mel + np.float32(rng.uniform(-2.2, 0.3)))
-        if speech and rng.random() < 0.6 * strength:
+        if speech and rng.random() < 0.5 * strength:
             mel = mel.copy()
             for _ in range(2):
                 width = int(rng.integers(0, 13))
@@ -183,11 +183,12 @@ class BatchMaker:
         self._augment = Augmenter(corpus.noise)
         self.strength = 0.0
         self.prompts = False
+        self.longest_s = 15.0
 
     def epoch(self) -> Iterator[Batch]:
-        """Every item once, in batches of similar length; reads new shards first."""
+        """Every item (up to ``longest_s``) once, in batches of similar length; reads new shards first."""
         self._corpus.refresh()
-        items = self._corpus.items
+        items = [item for item in self._corpus.items if item.frames <= self.longest_s * FRAMES_PER_SECOND]
         keys = np.array([item.frames for item in items]) * self._rng.uniform(0.9, 1.1, len(items))
         groups: list[list[Item]] = [[]]
         for index in np.argsort(keys):

@@ -2,12 +2,15 @@
 
     python -m training.ears.train --data data/ears --minutes 125
 
-The plan is in wall-clock time, which the checkpoint keeps: the same command resumes. Warm-up, constant,
-linear decay over the last 30 %; phone labels fade between 45 and 55 %; augmentation grows from 12 to 25 %.
+The plan is in wall-clock time, which the checkpoint keeps: the same command resumes (SIGTERM saves and
+stops). Learning rate: warm-up, constant, linear decay over the last 30 %. Short items only for the first
+third: attention finds its way through three seconds long before it does through fifteen. Phone labels fade
+between 45 and 55 %, augmentation grows from 35 to 55 %.
 """
 
 import argparse
 import math
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn import functional as F
 
 from models.whisper.config import WhisperConfig
@@ -43,7 +47,10 @@ class Plan:
         return 1.0 - 0.9 * min(1.0, max(0.0, (done - 0.45) / 0.1))
 
     def augmentation(self, done: float) -> float:
-        return min(1.0, max(0.0, (done - 0.12) / 0.13))
+        return 0.6 * min(1.0, max(0.0, (done - 0.35) / 0.2))
+
+    def longest_s(self, done: float) -> float:
+        return 5.0 if done < 0.35 else 15.0
 
 
 def make_config(tokenizer: Tokenizer, channels: int, encoder_layers: int, decoder_layers: int) -> WhisperConfig:
@@ -138,7 +145,14 @@ class Trainer:
         if self.checkpoint.exists():
             self.load()
         self.batches = BatchMaker(self.corpus, self.special, self.batch_s, arguments.seed + self.step)
+        self.batches.longest_s = self.plan.longest_s(self.spent_s / self.total_s)
         self.evaluate_every_s = arguments.evaluate_minutes * 60
+        self.stopped = False
+        signal.signal(signal.SIGTERM, self.stop)
+
+    def stop(self, *_: object) -> None:
+        """Ask for a checkpoint and the end after this step."""
+        self.stopped = True
 
     def load(self) -> None:
         saved = torch.load(self.checkpoint, weights_only=True)
@@ -171,7 +185,8 @@ class Trainer:
     def train_step(self, batch: Batch, done: float) -> tuple[float, float, float, float]:
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.learning_rate(done, self.step)
-        with torch.autocast("cpu", torch.bfloat16):
+        # The fused attention's backward pass is slow on CPUs: 27 % of a step, against 14 % for plain products.
+        with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
             text_loss, phone_loss, accuracy = self.learner(batch, self.special.end + 1)
         (text_loss + self.plan.phone_weight(done) * phone_loss).backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, 1.0)
@@ -195,7 +210,8 @@ class Trainer:
             for batch in self.batches.epoch():
                 done = self.spent_s / self.total_s
                 self.batches.strength = self.plan.augmentation(done)
-                self.batches.prompts = done > 0.3
+                self.batches.prompts = done > 0.5
+                self.batches.longest_s = self.plan.longest_s(done)
                 recent.append(self.train_step(batch, done))
                 self.heard_s += batch.audio_s
                 now = time.monotonic()
@@ -203,6 +219,9 @@ class Trainer:
                 if self.step % 100 == 0:
                     self.report(np.mean(recent, axis=0))
                     recent = []
+                if self.stopped:
+                    self.save()
+                    return
                 if self.spent_s - saved_s > 300:
                     self.save()
                     saved_s = self.spent_s
@@ -239,8 +258,8 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=192)
     parser.add_argument("--encoder-layers", type=int, default=4)
     parser.add_argument("--decoder-layers", type=int, default=3)
-    parser.add_argument("--batch-s", type=float, default=56.0, help="seconds of audio per step")
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--batch-s", type=float, default=32.0, help="seconds of audio per step")
+    parser.add_argument("--learning-rate", type=float, default=1.4e-3)
     parser.add_argument("--evaluate-minutes", type=float, default=15.0)
     parser.add_argument("--seed", type=int, default=1)
     Trainer(parser.parse_args()).run()

@@ -1,0 +1,62 @@
+"""Text to tokens and back for a Whisper checkpoint, and the ids of its special tokens."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+_NO_SPEECH_NAMES = ("<|nospeech|>", "<|nocaptions|>")
+_CLOSING = frozenset(".,!?;:%)]}'\"…")
+
+
+class WhisperTokenizer:
+    """tokenizer.json of a checkpoint. Text ids lie below <|endoftext|>, special ones from it upwards."""
+
+    def __init__(self, path: Path) -> None:
+        self._tokenizer = Tokenizer.from_file(str(path))
+        self.end = self._required("<|endoftext|>")
+        self.start = self._required("<|startoftranscript|>")
+        self.no_timestamps = self._required("<|notimestamps|>")
+        self.previous = self._tokenizer.token_to_id("<|startofprev|>")
+        self.no_speech: int | None = next(
+            (i for name in _NO_SPEECH_NAMES if (i := self._tokenizer.token_to_id(name)) is not None), None
+        )
+
+    def _required(self, token: str) -> int:
+        token_id: int | None = self._tokenizer.token_to_id(token)
+        if token_id is None:
+            raise ValueError(f"tokenizer.json has no token {token}")
+        return token_id
+
+    def special(self, token: str) -> int | None:
+        """The id of any token by its name, None if there is none."""
+        token_id: int | None = self._tokenizer.token_to_id(token)
+        return token_id
+
+    def encode(self, text: str) -> list[int]:
+        """Tokens of text that starts a transcript: Whisper's begin with a space."""
+        stripped = text.strip()
+        ids: list[int] = self._tokenizer.encode(f" {stripped}", add_special_tokens=False).ids if stripped else []
+        return ids
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        text: str = self._tokenizer.decode([t for t in tokens if t < self.end])
+        return text
+
+    def split_words(self, tokens: Sequence[int]) -> list[tuple[str, int]]:
+        """Words with their number of tokens. A word starts at a space; punctuation stays with the word before it."""
+        words: list[tuple[str, int]] = []
+        pending: list[int] = []
+        for token in tokens:
+            pending.append(token)
+            piece = self.decode(pending)
+            if piece.endswith("\ufffd"):  # a character of several bytes is not complete yet
+                continue
+            joins = not piece.startswith(" ") or all(c in _CLOSING for c in piece.strip())
+            if words and joins:
+                text, count = words[-1]
+                words[-1] = (text + piece.strip(), count + len(pending))
+            else:
+                words.append((piece.strip(), len(pending)))
+            pending = []
+        return words

@@ -1,0 +1,86 @@
+"""When each word was said: the decoder's attention over the audio, joined to a path by dynamic programming.
+
+The method of Whisper's reference implementation: attention of a few heads that follow time, normalised
+over tokens, median-filtered over time, averaged; then dynamic time warping (Giorgino 2009).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.whisper.network import Decoder, source_mask
+
+Floats = NDArray[np.float32]
+MEDIAN_WIDTH = 5
+"""Positions of 40 ms in the embedded model."""
+
+
+@torch.inference_mode()
+def attention_weights(
+    decoder: Decoder, tokens: Tensor, states: Tensor, positions: Tensor, heads: Sequence[tuple[int, int]]
+) -> Tensor:
+    """Cross-attention of chosen (layer, head) pairs, [B, heads, N, T], teacher-forced on tokens [B, N]."""
+    mask = source_mask(positions, states.shape[1])
+    x = decoder.embed_tokens(tokens) + decoder.embed_positions.weight[: tokens.shape[1]]
+    wanted: dict[tuple[int, int], Tensor] = {}
+    for index, layer in enumerate(decoder.layers):
+        normal = layer.self_attn_layer_norm(x)
+        x = x + layer.self_attn(normal, *layer.self_attn.keys_values(normal), causal=True)
+        attention = layer.encoder_attn
+        source = attention.keys_values(states)
+        query = attention.heads(attention.q_proj(layer.encoder_attn_layer_norm(x)))
+        for head in (h for number, h in heads if number == index):
+            scores = query[:, head] @ source[0][:, head].transpose(1, 2) / query.shape[-1] ** 0.5
+            wanted[index, head] = scores.masked_fill(~mask[:, 0], -torch.inf).softmax(-1)
+        x = layer.after_self_attention(x, source, mask)
+    return torch.stack([wanted[pair] for pair in heads], dim=1)
+
+
+def token_starts(weights: Floats) -> NDArray[np.int64]:
+    """The position at which each token begins, [N], from attention weights [heads, N, T]; they never go back."""
+    spread = weights.std(axis=1, keepdims=True) + 1e-9
+    normal = (weights - weights.mean(axis=1, keepdims=True)) / spread
+    cost = -_median_filter(normal).mean(axis=0)
+    path = warp(cost)
+    starts = np.full(cost.shape[0], -1, np.int64)
+    for token, position in reversed(path):
+        starts[token] = position
+    return starts
+
+
+def _median_filter(x: Floats) -> Floats:
+    """Over the last axis, edges reflected."""
+    half = MEDIAN_WIDTH // 2
+    if x.shape[-1] <= half:
+        return x
+    padded = np.pad(x, ((0, 0),) * (x.ndim - 1) + ((half, half),), mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_WIDTH, axis=-1)
+    filtered: Floats = np.median(windows, axis=-1).astype(np.float32)
+    return filtered
+
+
+def warp(cost: Floats) -> list[tuple[int, int]]:
+    """The cheapest monotone path through [N, T] from corner to corner, as (token, position) pairs.
+
+    Works along antidiagonals, so that NumPy does the inner loop.
+    """
+    rows, columns = cost.shape
+    total = np.full((rows + 1, columns + 1), np.inf, np.float64)
+    total[0, 0] = 0.0
+    move = np.zeros((rows + 1, columns + 1), np.int8)
+    for diagonal in range(2, rows + columns + 1):
+        i = np.arange(max(1, diagonal - columns), min(rows, diagonal - 1) + 1)
+        j = diagonal - i
+        candidates = np.stack([total[i - 1, j - 1], total[i - 1, j], total[i, j - 1]])
+        move[i, j] = candidates.argmin(axis=0)
+        total[i, j] = cost[i - 1, j - 1] + candidates.min(axis=0)
+    path = []
+    i, j = rows, columns
+    while i > 0 and j > 0:
+        path.append((i - 1, j - 1))
+        step = move[i, j]
+        i, j = (i - 1, j - 1) if step == 0 else (i - 1, j) if step == 1 else (i, j - 1)
+    return path[::-1]

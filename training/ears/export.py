@@ -1,0 +1,135 @@
+"""Write trained weights as a Hugging Face checkpoint in half precision: the folder the server loads.
+
+    python -m training.ears.export --data data/ears --out models/whisper/weights
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+
+from models.whisper.config import WhisperConfig
+from models.whisper.features import FeatureSettings
+from training.ears.tokenizer import SPECIAL_TOKENS, TIMESTAMPS
+from training.ears.train import make_config
+
+CHUNK_S = 60
+"""With a 20 ms hop, 60 s are the 3000 frames that faster-whisper always gives a model."""
+
+
+def config_json(config: WhisperConfig, tokenizer: Tokenizer) -> dict[str, object]:
+    end = tokenizer.token_to_id("<|endoftext|>")
+    return {
+        "architectures": ["WhisperForConditionalGeneration"],
+        "model_type": "whisper",
+        **{name: getattr(config, name) for name in config.__slots__},
+        "activation_function": "gelu",
+        "scale_embedding": False,
+        "is_encoder_decoder": True,
+        "tie_word_embeddings": True,
+        "num_hidden_layers": config.encoder_layers,
+        "decoder_start_token_id": tokenizer.token_to_id("<|startoftranscript|>"),
+        "bos_token_id": end,
+        "eos_token_id": end,
+        "pad_token_id": end,
+        "dtype": "float16",
+    }
+
+
+def generation_json(
+    config: WhisperConfig, tokenizer: Tokenizer, alignment_heads: list[list[int]]
+) -> dict[str, object]:
+    """No token is suppressed at the beginning: <|endoftext|> there is how silence is transcribed."""
+    end = tokenizer.token_to_id("<|endoftext|>")
+    return {
+        "bos_token_id": end,
+        "eos_token_id": end,
+        "pad_token_id": end,
+        "decoder_start_token_id": tokenizer.token_to_id("<|startoftranscript|>"),
+        "no_timestamps_token_id": tokenizer.token_to_id("<|notimestamps|>"),
+        "prev_sot_token_id": tokenizer.token_to_id("<|startofprev|>"),
+        "suppress_tokens": [tokenizer.token_to_id(t) for t in SPECIAL_TOKENS if t != "<|endoftext|>"],
+        "begin_suppress_tokens": [],
+        "max_length": config.max_target_positions,
+        "is_multilingual": False,
+        "return_timestamps": False,
+        "alignment_heads": alignment_heads,
+    }
+
+
+def preprocessor_json(features: FeatureSettings = FeatureSettings()) -> dict[str, object]:
+    samples = CHUNK_S * features.sample_rate_hz
+    return {
+        "feature_extractor_type": "WhisperFeatureExtractor",
+        "feature_size": features.mel_bands,
+        "sampling_rate": features.sample_rate_hz,
+        "hop_length": features.hop_samples,
+        "n_fft": features.fft_samples,
+        "chunk_length": CHUNK_S,
+        "n_samples": samples,
+        "nb_max_frames": samples // features.hop_samples,
+        "padding_side": "right",
+        "padding_value": 0.0,
+        "return_attention_mask": False,
+        "dither": 0.0,
+    }
+
+
+def tokenizer_json() -> dict[str, object]:
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        **{name: "<|endoftext|>" for name in ("bos_token", "eos_token", "unk_token", "pad_token")},
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": 448,
+    }
+
+
+def write_checkpoint(
+    weights: dict[str, torch.Tensor],
+    config: WhisperConfig,
+    tokenizer_path: Path,
+    out: Path,
+    alignment_heads: list[list[int]],
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    tokenizer = Tokenizer.from_file(str(tokenizer_path))
+    out.mkdir(parents=True, exist_ok=True)
+    tensors = {name: x.detach().to(dtype).contiguous() for name, x in weights.items()}
+    save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
+    shutil.copyfile(tokenizer_path, out / "tokenizer.json")
+    for name, content in (
+        ("config", config_json(config, tokenizer)),
+        ("generation_config", generation_json(config, tokenizer, alignment_heads)),
+        ("preprocessor_config", preprocessor_json()),
+        ("tokenizer_config", tokenizer_json()),
+    ):
+        (out / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, default=Path("data/ears"))
+    parser.add_argument("--out", type=Path, default=Path("models/whisper/weights"))
+    parser.add_argument(
+        "--alignment-heads", type=json.loads, default=[[1, 0], [1, 1], [1, 2], [2, 0], [2, 1], [2, 2]],
+        help="JSON list of [layer, head] whose attention follows time",
+    )  # fmt: skip
+    arguments = parser.parse_args()
+    tokenizer_path = arguments.data / "tokenizer.json"
+    weights = torch.load(arguments.data / "averaged.pt", weights_only=True)
+    channels = weights["model.decoder.layer_norm.weight"].shape[0]
+    layers = [
+        len({name.split(".")[3] for name in weights if name.startswith(f"model.{side}.layers.")})
+        for side in ("encoder", "decoder")
+    ]
+    config = make_config(Tokenizer.from_file(str(tokenizer_path)), channels, layers[0], layers[1])
+    assert config.vocab_size > TIMESTAMPS
+    write_checkpoint(weights, config, tokenizer_path, arguments.out, arguments.alignment_heads)
+
+
+if __name__ == "__main__":
+    main()
