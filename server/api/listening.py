@@ -48,22 +48,32 @@ async def listen_socket(websocket: WebSocket, dialect: Dialect) -> None:
     call = call_of(websocket.scope)
     link = Link(websocket, call, call.services.settings.limits.transcription_idle_s)
     try:
-        request, encoding, rate_hz = dialect.open(call, websocket)
-        stream = call.services.engine.transcribe(request)
+        session = _open(call, link, websocket, dialect)
     except InvalidRequest as error:
-        await link.accept()
-        try:
-            await link.send(transcription_error_event(error, call.request_id))
-        except LinkClosed:
-            return
-        await link.close(NORMAL_CLOSE)
+        await _refuse(error, call, link)
         return
+    await session.run()
+
+
+def _open(call: Call, link: Link, websocket: WebSocket, dialect: Dialect) -> "_Session":
+    """Admit the stream; raises whatever is wrong with the handshake."""
+    request, encoding, rate_hz = dialect.open(call, websocket)
+    stream = call.services.engine.transcribe(request)
     try:
         chain = InputChain(encoding, rate_hz, stream.sample_rate_hz)
-        await link.accept()
-        await _Session(call, link, dialect, stream, chain).run()
-    finally:
+    except Exception:
         stream.cancel()
+        raise
+    return _Session(call, link, dialect, stream, chain)
+
+
+async def _refuse(error: InvalidRequest, call: Call, link: Link) -> None:
+    await link.accept()
+    try:
+        await link.send(transcription_error_event(error, call.request_id))
+    except LinkClosed:
+        return
+    await link.close(NORMAL_CLOSE)
 
 
 class _Session:
@@ -77,6 +87,11 @@ class _Session:
 
     async def run(self) -> None:
         """Until the transcript ends, the client goes away, or nothing came for the idle time."""
+        try:
+            await self._link.accept()
+        except BaseException:
+            self._stream.cancel()
+            raise
         sender = asyncio.create_task(self._send())
         receiver = asyncio.create_task(self._receive())
         try:

@@ -106,7 +106,7 @@ class ApiServer:
         server = uvicorn.Server(config)
         await self.engine.start()
         task = asyncio.create_task(server._serve())
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 (uvicorn offers no event)
             await asyncio.sleep(0.005)
         self.port = server.servers[0].sockets[0].getsockname()[1]
         self._started.set()

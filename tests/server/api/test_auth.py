@@ -1,6 +1,7 @@
 """Keys: every carrier, their precedence, when they are required, and 401 before the handshake."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -106,7 +107,7 @@ def test_any_key_will_do_where_none_exist(http: httpx.Client) -> None:
 
 @pytest.mark.parametrize("settings", [{"require_keys": True}, {"host": "0.0.0.0"}])
 def test_keys_are_required_where_the_settings_say_so(
-    http: httpx.Client, tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]
+    http: httpx.Client, tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any]
 ) -> None:
     """Even while no key exists: nobody gets in, rather than everybody."""
     with serving(tmp_path_factory.mktemp("strict"), **settings) as server:

@@ -145,7 +145,7 @@ def test_shape_by_version_on_every_route(http: httpx.Client, method: str, path: 
 
 @pytest.mark.parametrize("version", ["yesterday", "2026-13-01", "2026-02-30", "20260301", "2026-03-01x", "٢٠٢٦-03-01"])
 def test_version_must_be_a_date(http: httpx.Client, version: str) -> None:
-    answer = http.get("/voices", headers={"Cartesia-Version": version.encode()})
+    answer = http.get("/voices", headers={b"Cartesia-Version": version.encode()})
     check_shape(answer, 400, VERSIONS[-1], "Cartesia-Version:")
 
 
@@ -181,14 +181,17 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """A server whose only session is taken for good: its model is held before the first step."""
     synthesizer = FakeSynthesizer(max_slots=1)
     limits = Limits(max_speech_sessions=1, max_queued_sessions=0)
-    with serving(tmp_path_factory.mktemp("busy"), limits=limits, synthesizer=synthesizer) as server:
-        with opened(server, "/tts/websocket") as socket:
-            synthesizer.gate.clear()
-            socket.send(speech_body(context_id="holder"))
-            while not server.engine.snapshot().open_sessions:
-                time.sleep(0.001)
-            yield server
-            synthesizer.gate.set()
+    data = tmp_path_factory.mktemp("busy")
+    with (
+        serving(data, limits=limits, synthesizer=synthesizer) as server,
+        opened(server, "/tts/websocket") as socket,
+    ):
+        synthesizer.gate.clear()
+        socket.send(speech_body(context_id="holder"))
+        while not server.engine.snapshot().open_sessions:
+            time.sleep(0.001)
+        yield server
+        synthesizer.gate.set()
 
 
 def test_too_many_sockets_are_refused_at_the_handshake(tmp_path: Path) -> None:

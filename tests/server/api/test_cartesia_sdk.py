@@ -1,0 +1,317 @@
+"""The unmodified Cartesia SDK, blocking and async, against this server: with fake models in a thread, and against
+`descant serve` with the embedded models in a process of its own."""
+
+import base64
+import io
+import wave
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cartesia
+import pytest
+import pytest_asyncio
+from cartesia import AsyncCartesia, Cartesia
+
+TEXT = "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background."
+PIECES = ("The birch canoe slid ", "on the smooth planks. ", "Glue the sheet to the dark blue background.")
+MODEL = "sonic-3.5"
+RATE_HZ = 16000
+RAW: Any = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": RATE_HZ}
+CHUNK_BYTES = 3200
+
+
+@dataclass(frozen=True)
+class Target:
+    url: str
+    websocket_url: str
+
+
+@pytest.fixture(scope="module", params=["fakes", "process"])
+def target(request: pytest.FixtureRequest) -> Target:
+    if request.param == "fakes":
+        api = request.getfixturevalue("api")
+        return Target(api.url, api.ws_url)
+    server = request.getfixturevalue("descant_server")
+    return Target(server.url, server.websocket_url)
+
+
+@pytest.fixture(scope="module")
+def client(target: Target) -> Iterator[Cartesia]:
+    with Cartesia(api_key="any", base_url=target.url, websocket_base_url=target.websocket_url, max_retries=0) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def async_client(target: Target) -> AsyncIterator[AsyncCartesia]:
+    made = AsyncCartesia(api_key="any", base_url=target.url, websocket_base_url=target.websocket_url, max_retries=0)
+    async with made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def voice(client: Cartesia) -> str:
+    return next(iter(client.voices.list())).id
+
+
+@pytest.fixture(scope="module")
+def speech(client: Cartesia, voice: str) -> bytes:
+    """Raw 16 kHz speech to listen to."""
+    return client.tts.generate(model_id=MODEL, transcript=TEXT, voice=voice, output_format=RAW).read()
+
+
+def audio_of(events: list[Any]) -> bytes:
+    return b"".join(base64.b64decode(event.data) for event in events if event.type == "chunk")
+
+
+def words_of(events: list[Any]) -> list[str]:
+    return [word for event in events if event.type == "timestamps" for word in event.word_timestamps.words]
+
+
+def check_speech(events: list[Any], context_id: str | None) -> None:
+    """Sound, then one end, every event with its context."""
+    assert [event.type for event in events].count("done") == 1
+    assert events[-1].type == "done"
+    assert all(event.context_id == context_id for event in events)
+    audio = audio_of(events)
+    assert len(audio) % 2 == 0
+    assert len(audio) > 2 * RATE_HZ
+
+
+def check_words(events: list[Any]) -> None:
+    """Words as they were written, with times that never run backwards and end with the audio."""
+    assert words_of(events) == TEXT.split()
+    times = [event.word_timestamps for event in events if event.type == "timestamps"]
+    starts = [start for entry in times for start in entry.start]
+    ends = [end for entry in times for end in entry.end]
+    assert starts == sorted(starts)
+    assert all(start < end for start, end in zip(starts, ends, strict=True))
+    assert ends[-1] <= len(audio_of(events)) / 2 / RATE_HZ + 0.05
+
+
+# --- speech over HTTP ---------------------------------------------------------------
+
+
+def test_generate(client: Cartesia, voice: str) -> None:
+    audio: Any = {"container": "wav", "encoding": "pcm_s16le", "sample_rate": 44100}
+    response = client.tts.generate(
+        model_id=MODEL, transcript=TEXT, voice=voice, output_format=audio, generation_config={"speed": 1.2, "volume": 0.8}
+    )
+    with wave.open(io.BytesIO(response.read())) as file:
+        assert file.getframerate() == 44100
+
+
+async def test_generate_async(async_client: AsyncCartesia, voice: str) -> None:
+    response = await async_client.tts.generate(model_id=MODEL, transcript=TEXT, voice=voice, output_format=RAW)
+    audio = b"".join([piece async for piece in response.iter_bytes()])
+    assert len(audio) > 2 * RATE_HZ
+
+
+def test_generate_sse(client: Cartesia, voice: str) -> None:
+    stream = client.tts.generate_sse(
+        model_id=MODEL, transcript=TEXT, voice={"id": voice}, output_format=RAW, add_timestamps=True, context_id="sse"
+    )
+    events = list(stream)
+    check_speech(events, "sse")
+    check_words(events)
+
+
+async def test_generate_sse_async(async_client: AsyncCartesia, voice: str) -> None:
+    stream = await async_client.tts.generate_sse(model_id=MODEL, transcript=TEXT, voice=voice, output_format=RAW)
+    events = [event async for event in stream]
+    check_speech(events, None)
+
+
+def test_refusals_become_typed_exceptions(client: Cartesia, voice: str) -> None:
+    with pytest.raises(cartesia.NotFoundError, match="voice_not_found"):
+        client.tts.generate(model_id=MODEL, transcript=TEXT, voice="nobody", output_format=RAW)
+    with pytest.raises(cartesia.BadRequestError, match="model_not_found"):
+        client.tts.generate(model_id="gpt-9", transcript=TEXT, voice=voice, output_format=RAW)
+
+
+# --- speech over the WebSocket ------------------------------------------------------
+
+
+def test_websocket_with_continuations_and_timestamps(client: Cartesia, voice: str) -> None:
+    with client.tts.websocket_connect() as connection:
+        context = connection.context(model_id=MODEL, voice=voice, output_format=RAW, add_timestamps=True, timeout=20)
+        for piece in PIECES:
+            context.push(piece)
+        context.no_more_inputs()
+        events = list(context.receive())
+    check_speech(events, context._context_id)
+    check_words(events)
+
+
+async def test_websocket_async_with_several_contexts(async_client: AsyncCartesia, voice: str) -> None:
+    async with async_client.tts.websocket_connect() as connection:
+        contexts = [
+            connection.context(model_id=MODEL, voice=voice, output_format=RAW, add_timestamps=True, timeout=20)
+            for _ in range(3)
+        ]
+        for piece in PIECES:
+            for context in contexts:
+                await context.push(piece)
+        for context in contexts:
+            await context.no_more_inputs()
+        for context in contexts:
+            events = [event async for event in context.receive()]
+            check_speech(events, context._context_id)
+            check_words(events)
+
+
+def test_websocket_flush_cancel_and_reuse(client: Cartesia, voice: str) -> None:
+    with client.tts.websocket_connect() as connection:
+        flushed = connection.context(model_id=MODEL, voice=voice, output_format=RAW, timeout=20)
+        flushed.send(transcript=PIECES[0], voice=voice, model_id=MODEL, output_format=RAW, flush=True)
+        events = []
+        for event in flushed.receive():
+            events.append(event)
+            if event.type == "flush_done":
+                break
+        assert audio_of(events)
+        flushed.cancel()
+        context = connection.context(model_id=MODEL, voice=voice, output_format=RAW, timeout=20)
+        context.push(TEXT)
+        context.no_more_inputs()
+        own = [event for event in context.receive() if event.context_id == context._context_id]
+        check_speech(own, context._context_id)
+
+
+def test_websocket_terminator_on_an_unused_context(client: Cartesia) -> None:
+    """The SDK fills this message with a voice of its own."""
+    with client.tts.websocket_connect() as connection:
+        context = connection.context(timeout=10)
+        context.no_more_inputs()
+        assert [event.type for event in context.receive()] == ["done"]
+
+
+def test_websocket_error_ends_the_context(client: Cartesia) -> None:
+    with client.tts.websocket_connect() as connection:
+        context = connection.context(model_id=MODEL, voice="nobody", output_format=RAW, timeout=10)
+        context.push(TEXT)
+        events: list[Any] = list(context.receive())
+        assert [event.type for event in events] == ["error"]
+        assert events[0].status_code == 404
+
+
+def test_websocket_in_the_style_of_version_2(client: Cartesia, voice: str) -> None:
+    connection = client.tts.websocket()
+    try:
+        request: Any = {"model_id": MODEL, "transcript": TEXT, "voice": {"mode": "id", "id": voice}, "output_format": RAW}
+        outputs = list(connection.send(stream=True, **request))
+        assert sum(len(output.audio) for output in outputs if output.audio) > 2 * RATE_HZ
+    finally:
+        connection.close()
+
+
+# --- transcription ------------------------------------------------------------------
+
+
+def wav(speech: bytes) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(RATE_HZ)
+        writer.writeframes(speech)
+    return file.getvalue()
+
+
+def test_transcribe(client: Cartesia, speech: bytes) -> None:
+    answer = client.stt.transcribe(file=("a.wav", wav(speech)), model="ink-whisper", timestamp_granularities=["word"])
+    assert answer.text
+    assert answer.duration == pytest.approx(len(speech) / 2 / RATE_HZ, abs=0.05)
+    assert answer.words
+    assert [word.word.strip() for word in answer.words] == answer.text.split()
+
+
+async def test_transcribe_async(async_client: AsyncCartesia, speech: bytes) -> None:
+    answer = await async_client.stt.transcribe(
+        file=speech, model="ink-whisper", language="en", encoding="pcm_s16le", sample_rate=RATE_HZ
+    )
+    assert answer.text
+
+
+def chunks(speech: bytes) -> Iterator[bytes]:
+    for start in range(0, len(speech), CHUNK_BYTES):
+        yield speech[start : start + CHUNK_BYTES]
+
+
+def test_manual_finalize_socket(client: Cartesia, speech: bytes) -> None:
+    with client.stt.manual_finalize.websocket(model="ink-whisper", encoding="pcm_s16le", sample_rate=RATE_HZ) as connection:
+        for chunk in chunks(speech):
+            connection.send_raw(chunk)
+        connection.send("finalize")
+        events: list[Any] = []
+        for event in connection:
+            events.append(event)
+            if event.type == "flush_done":
+                connection.send("close")
+    kinds = [event.type for event in events]
+    assert kinds[-1] == "done"
+    assert kinds.count("flush_done") == 1
+    assert "".join(event.text for event in events if event.type == "transcript" and event.is_final).strip()
+
+
+async def test_manual_finalize_socket_async(async_client: AsyncCartesia, speech: bytes) -> None:
+    manager = async_client.stt.manual_finalize.websocket(model="ink-2", encoding="pcm_s16le", sample_rate=RATE_HZ)
+    async with manager as connection:
+        for chunk in chunks(speech):
+            await connection.send_raw(chunk)
+        await connection.send("close")
+        events: list[Any] = [event async for event in connection]
+    assert events[-1].type == "done"
+    assert "".join(event.text for event in events if event.type == "transcript" and event.is_final).strip()
+
+
+def test_auto_finalize_socket(client: Cartesia, speech: bytes) -> None:
+    options: Any = {"model": "ink-2", "encoding": "pcm_s16le", "sample_rate": RATE_HZ}
+    with client.stt.auto_finalize.websocket(**options, turn_end_timeout_ms=1000) as connection:
+        connection.send({"type": "config", "turn": {"start_threshold": 0.7}})
+        for chunk in chunks(speech + bytes(3 * 2 * RATE_HZ)):
+            connection.send_raw(chunk)
+        connection.send({"type": "close"})
+        events: list[Any] = list(connection)
+    check_turns(events)
+
+
+async def test_auto_finalize_socket_async(async_client: AsyncCartesia, speech: bytes) -> None:
+    options: Any = {"model": "ink-2", "encoding": "pcm_s16le", "sample_rate": RATE_HZ}
+    async with async_client.stt.auto_finalize.websocket(**options) as connection:
+        for chunk in chunks(speech):
+            await connection.send_raw(chunk)
+        await connection.send({"type": "close"})
+        events: list[Any] = [event async for event in connection]
+    check_turns(events)
+
+
+def check_turns(events: list[Any]) -> None:
+    kinds = [event.type for event in events]
+    assert kinds[0] == "connected"
+    assert kinds[1] == "turn.start"
+    assert kinds[-1] == "turn.end"
+    assert kinds.count("turn.start") == kinds.count("turn.end")
+    assert "".join(event.transcript for event in events if event.type == "turn.end").strip()
+    assert len({event.request_id for event in events}) == 1
+
+
+# --- voices and status --------------------------------------------------------------
+
+
+def test_voices(client: Cartesia) -> None:
+    """The SDK's pager stops only at an empty page."""
+    listed = list(client.voices.list(limit=1))
+    assert len(listed) == len({item.id for item in listed}) >= 2
+    assert client.voices.get(listed[0].id).name == listed[0].name
+    with pytest.raises(cartesia.NotFoundError):
+        client.voices.get("nobody")
+
+
+async def test_voices_async(async_client: AsyncCartesia) -> None:
+    listed = [item async for item in async_client.voices.list()]
+    assert (await async_client.voices.get(listed[-1].id)).id == listed[-1].id
+
+
+def test_status(client: Cartesia) -> None:
+    assert client.get_status().ok
