@@ -112,7 +112,7 @@ class Resampler:
     def _taps(self, phase: NDArray[np.int64]) -> NDArray[np.float32]:
         """Filter taps [len(phase), 2 * half] for output samples phase/up of an input sample late."""
         if self._up <= MAX_PHASES:
-            return self._bank[phase]
+            return self._bank.take(phase, axis=0)
         row, part = np.divmod(phase * MAX_PHASES, self._up)
         share = (part / self._up).astype(np.float32)[:, None]
         taps: NDArray[np.float32] = self._bank[row] * (1 - share) + self._bank[row + 1] * share

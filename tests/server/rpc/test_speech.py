@@ -218,3 +218,17 @@ async def test_no_first_message_for_too_long(launch: Launch) -> None:
     code, message, _ = await refused(call.read())
     assert code == grpc.StatusCode.DEADLINE_EXCEEDED
     assert "0.2 s" in message
+
+
+async def test_a_client_that_never_reads_loses_its_slot_and_disturbs_nobody(launch: Launch) -> None:
+    running = await launch(limits={"stall_timeout_s": 0.5})
+    wav = pb.AudioFormat(encoding=pb.ENCODING_PCM_F32LE, sample_rate=48_000)
+    call = running.speech.Synthesize()
+    await call.write(config(audio=wav))
+    await call.write(text("Abcdefgh. " * 1900))
+    await call.done_writing()
+    other = await converse(running.speech.Synthesize, config(), text("Abcdefgh. " * 10))
+    assert len(spoken(other)) == 80 * PHONE_SAMPLES
+    await running.until_free()
+    code, _, _ = await refused(rest_of(call))
+    assert code == grpc.StatusCode.DEADLINE_EXCEEDED
