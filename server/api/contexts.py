@@ -9,7 +9,7 @@ from server.api.call import Call
 from server.api.link import Link, LinkClosed
 from server.api.problems import speech_error_event, told_to_client
 from server.api.schemas import STREAM_CONTAINERS, SpeechBody
-from server.api.speech_output import EncodedAudio, FrameWriter, OutputEvent, SpeechOutput, TimestampOptions
+from server.api.speech_output import EncodedAudio, FrameWriter, OutputEvent, SpeechOutput, TimestampOptions, stage_times_ms
 from server.api.versions import counts_flushes_from_zero
 from server.types import SpokenTimes
 
@@ -23,11 +23,15 @@ class Context:
     messages may change controls, buffering and which timestamps are wanted.
     """
 
-    def __init__(self, context_id: str, first: SpeechBody, call: Call, link: Link) -> None:
-        """Admits the context; raises whatever is wrong with the first message."""
+    def __init__(self, context_id: str, first: SpeechBody, call: Call, link: Link, *, stage_times: bool = False) -> None:
+        """Admits the context; raises whatever is wrong with the first message.
+
+        ``stage_times`` adds the stages of the time to first byte to the last frame.
+        """
         self.id = context_id
         self._call = call
         self._link = link
+        self._stage_times = stage_times
         audio_format = first.audio_format(STREAM_CONTAINERS)
         request = first.to_request(call, time.perf_counter())
         first.text()
@@ -105,7 +109,10 @@ class Context:
         except Exception as error:
             self._output.stream.cancel()
             return speech_error_event(told_to_client(error), self._call.version, self._call.request_id)
-        return {"type": "done", "done": True, "status_code": 206}
+        done: dict[str, Any] = {"type": "done", "done": True, "status_code": 206}
+        if self._stage_times:
+            done["stage_times_ms"] = stage_times_ms(self._output.times)
+        return done
 
     async def _forward(self, event: OutputEvent) -> None:
         flush = self._flush_id(event.flush_index)

@@ -76,11 +76,16 @@ class SpeechOutput:
         return EncodedAudio(data, event.flush_index)
 
 
-def server_timing(times: StageTimes) -> str:
-    """The value of a Server-Timing header: milliseconds of the stages that are over, and their total."""
+def stage_times_ms(times: StageTimes) -> dict[str, float]:
+    """Milliseconds of the stages that are over, and their total."""
     durations_s = stage_durations_s(times)
     entries = {**durations_s, "total": sum(durations_s.values())}
-    return ", ".join(f"{name};dur={duration_s * 1000:.2f}" for name, duration_s in entries.items())
+    return {name: round(duration_s * 1000, 3) for name, duration_s in entries.items()}
+
+
+def server_timing(times: StageTimes) -> str:
+    """The value of a Server-Timing header (W3C Server Timing)."""
+    return ", ".join(f"{name};dur={duration_ms:.2f}" for name, duration_ms in stage_times_ms(times).items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,8 @@
 """``/tts/websocket``: text pieces in, audio and times out, many contexts on one connection.
 
+With ``?stage_times=true``, an addition to Cartesia's protocol, each ``done`` says in
+``stage_times_ms`` where the time to the context's first byte went.
+
 A message that is wrong ends its own context with an error event and leaves the
 socket and all other contexts alone.
 """
@@ -26,7 +29,8 @@ async def speak_socket(websocket: WebSocket) -> None:
         raise ShuttingDown("The server is starting or stopping; try again in a moment.", retry_after_s=1.0)
     link = Link(websocket, call, call.services.settings.limits.websocket_idle_s)
     await link.accept()
-    connection = _Connection(call, link)
+    stage_times = websocket.query_params.get("stage_times") == "true"
+    connection = _Connection(call, link, stage_times)
     try:
         while True:
             await connection.take(await link.receive())
@@ -41,9 +45,10 @@ async def speak_socket(websocket: WebSocket) -> None:
 class _Connection:
     """The contexts of one socket by their id."""
 
-    def __init__(self, call: Call, link: Link) -> None:
+    def __init__(self, call: Call, link: Link, stage_times: bool) -> None:
         self._call = call
         self._link = link
+        self._stage_times = stage_times
         self._contexts: dict[str, Context] = {}
 
     async def take(self, message: str | bytes) -> None:
@@ -114,7 +119,7 @@ class _Connection:
             if is_embedding(body.voice):
                 # What old SDKs send to flush a context that is over: there is nothing to open.
                 return self._nothing_flushed(context_id) if body.flush else None
-        context = Context(context_id, body, self._call, self._link)
+        context = Context(context_id, body, self._call, self._link, stage_times=self._stage_times)
         self._contexts[context_id] = context
         context.start(self._ended)
         return None
