@@ -220,7 +220,8 @@ class Transcription:
                 return
             log.exception("a step of %d windows failed; decoding them one by one", len(jobs))
             for job in jobs:
-                self._step([job])
+                if job.hearing.session.id in self._hearings:
+                    self._step([job])
             return
         now_s = self._clock()
         self._measure(jobs, now_s - start_s)
@@ -230,6 +231,7 @@ class Transcription:
                 job.hearing.results[job.window.start_samples] = hypothesis
             else:
                 job.hearing.last = (job.window, hypothesis)
+                job.hearing.cutter.decoded(job.window)
                 self._emit(job.hearing, job.hearing.text.partial(job.window, hypothesis))
 
     def _open_window(self, job: Job) -> Window | None:

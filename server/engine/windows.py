@@ -85,10 +85,8 @@ class WindowCutter:
         """First frame of the open window."""
         self._floor = 0
         """Frames before this one belong to windows that are closed."""
-        self._decoded: tuple[int, int] | None = None
-        """The part of the open window that was handed out last, as frames."""
-        self._decoded_speech = -1
-        """The newest speech frame in it."""
+        self._decoded_end: int | None = None
+        """One past the last frame of the open window that was decoded."""
         self.ready: deque[Window | Mark | TurnMark] = deque()
         self.taken_samples = 0
 
@@ -125,20 +123,24 @@ class WindowCutter:
             self._listen(item, now_s)
 
     def partial(self, hop_s: float, now_s: float) -> Window | None:
-        """The open window, if enough of it is new: a hop of audio, or all speech before a pause."""
-        if not self._ends.speaking or self._inputs or self._ends.last_speech <= self._decoded_speech:
+        """The open window, if it is worth decoding again: after a hop of audio, and once in a pause, with as much
+        of the pause as a final window would have, so that its text can be the final one."""
+        if not self._ends.speaking or self._inputs:
             return None
         end = self._ends.end
-        if end <= self._start:
-            # A flush took everything so far, and nothing was said since.
+        if self._ends.silence_s >= self._ends.policy.post_roll_s:
+            due = end != self._decoded_end
+        elif self._decoded_end is None:
+            due = end - self._start >= self._ends.policy.frames(self._ends.policy.pre_roll_s + min(hop_s, FIRST_HOP_S))
+        else:
+            due = self._ends.last_speech >= self._decoded_end and end - self._decoded_end >= self._ends.policy.frames(hop_s)
+        if not due or not self._has_speech(self._start, end):
             return None
-        since = self._decoded[1] if self._decoded is not None else self._start + self._ends.policy.frames(0.25)
-        hop_frames = self._ends.policy.frames(hop_s if self._decoded is not None else min(hop_s, FIRST_HOP_S))
-        pause = self._ends.silence_s >= self._ends.policy.post_roll_s
-        if end - since < hop_frames and not pause:
-            return None
-        self._decoded, self._decoded_speech = (self._start, end), self._ends.last_speech
         return self._window(self._start, end, False, now_s)
+
+    def decoded(self, window: Window) -> None:
+        """The open window was decoded as far as ``window`` goes."""
+        self._decoded_end = window.end_samples // self._size
 
     # --- audio ------------------------------------------------------------------
 
@@ -177,7 +179,7 @@ class WindowCutter:
 
     def _open(self, start: int) -> None:
         self._start = start
-        self._decoded, self._decoded_speech = None, -1
+        self._decoded_end = None
 
     def _close(self, now_s: float) -> None:
         """Speech has ended: what is worth transcribing becomes a final window."""
@@ -186,7 +188,7 @@ class WindowCutter:
 
     def _cut(self, end: int, now_s: float, tail: Pcm | None = None) -> None:
         """Make the open window up to frame ``end`` (and ``tail``) final; the next one starts there."""
-        if self._speech_frames(self._start, end) >= self._ends.policy.frames(self._ends.policy.min_speech_s):
+        if self._has_speech(self._start, end):
             self.ready.append(self._window(self._start, end, True, now_s, tail))
         self._floor = max(self._floor, end)
         self._open(self._floor)
@@ -223,8 +225,10 @@ class WindowCutter:
     def _slice(self, start: int, end: int) -> list[_Frame]:
         return [self._frames[index - self._base] for index in range(max(start, self._base), min(end, self._now))]
 
-    def _speech_frames(self, start: int, end: int) -> int:
-        return sum(frame.is_speech for frame in self._slice(start, end))
+    def _has_speech(self, start: int, end: int) -> bool:
+        """Whether as much was said there as it takes to open a window."""
+        needed = self._ends.policy.frames(self._ends.policy.min_speech_s)
+        return sum(frame.is_speech for frame in self._slice(start, end)) >= needed
 
     def _window(self, start: int, end: int, is_final: bool, now_s: float, tail: Pcm | None = None) -> Window:
         parts = [frame.pcm for frame in self._slice(start, end)]

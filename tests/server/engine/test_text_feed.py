@@ -1,0 +1,181 @@
+"""Buffering of text on an injected clock, without threads."""
+
+import pytest
+
+from server.engine.session import Cancel, Feed, Finish, Flush, SpeechCommand, SpeechSession
+from server.engine.text_feed import (
+    PIECE_CHARS,
+    FinishText,
+    FlushText,
+    ForgetText,
+    OpenText,
+    PushText,
+    SetControls,
+    SetDelay,
+    TextFeed,
+)
+from server.errors import InternalError
+from server.types import Controls, SpeechRequest, StageTimes
+from tests.fakes import ANNA, FakeFrontEnd
+
+
+class Desk:
+    """A text feed with one session, a clock that stands still, and what was sent to the model."""
+
+    def __init__(self, delay_ms: int = 3000) -> None:
+        self.now_s = 100.0
+        self.sent: list[SpeechCommand] = []
+        self.feed = TextFeed(FakeFrontEnd(), lambda: self.now_s)
+        self.session = self.open(1, delay_ms)
+
+    def open(self, id: int, delay_ms: int) -> SpeechSession:
+        request = SpeechRequest("fake", ANNA, f"request-{id}", max_buffer_delay_ms=delay_ms)
+        session = SpeechSession(id, request, 24_000, StageTimes(self.now_s), lambda *_: None, self.sent.append)
+        self.feed.handle(OpenText(session))
+        return session
+
+    def push(self, text: str) -> float | None:
+        self.feed.handle(PushText(self.session, text))
+        return self.work()
+
+    def work(self) -> float | None:
+        wait_s = self.feed.turn()
+        while wait_s == 0.0:
+            wait_s = self.feed.turn()
+        return wait_s
+
+    @property
+    def spoken(self) -> list[str]:
+        return [
+            " ".join(word.text for word in segment.written)
+            for command in self.sent
+            if isinstance(command, Feed)
+            for segment in command.segments
+        ]
+
+
+class TestDelay:
+    def test_certain_sentences_do_not_wait(self) -> None:
+        desk = Desk()
+        desk.push("One. Two")
+        assert desk.spoken == ["One."]
+
+    def test_the_rest_waits_for_the_delay_and_no_longer(self) -> None:
+        desk = Desk(delay_ms=500)
+        assert desk.push("Hello") == pytest.approx(0.5)
+        desk.now_s += 0.49
+        assert desk.work() == pytest.approx(0.01)
+        assert desk.spoken == []
+        desk.now_s += 0.02
+        assert desk.work() is None
+        assert desk.spoken == ["Hello"]
+
+    def test_the_oldest_text_counts(self) -> None:
+        desk = Desk(delay_ms=500)
+        desk.push("Hello ")
+        desk.now_s += 0.4
+        assert desk.push("there ") == pytest.approx(0.1)
+        desk.now_s += 0.1
+        desk.work()
+        assert desk.spoken == ["Hello there"]
+
+    def test_a_new_rest_starts_anew(self) -> None:
+        desk = Desk(delay_ms=500)
+        desk.push("Hello ")
+        desk.now_s += 0.4
+        assert desk.push("there. And") == pytest.approx(0.5)
+        assert desk.spoken == ["Hello there."]
+
+    def test_zero_speaks_each_push_at_once(self) -> None:
+        desk = Desk(delay_ms=0)
+        assert desk.push("Hello ") is None
+        assert desk.push("there") is None
+        assert desk.spoken == ["Hello", "there"]
+
+    def test_delay_may_change(self) -> None:
+        desk = Desk(delay_ms=3000)
+        desk.push("Hello")
+        desk.feed.handle(SetDelay(desk.session, 100))
+        assert desk.work() == pytest.approx(0.1)
+
+    def test_blank_text_never_waits(self) -> None:
+        assert Desk().push("   ") is None
+
+
+class TestOrder:
+    def test_flush_and_finish_speak_the_rest_first(self) -> None:
+        desk = Desk()
+        desk.feed.handle(PushText(desk.session, "One"))
+        desk.feed.handle(FlushText(desk.session))
+        desk.feed.handle(PushText(desk.session, "Two"))
+        desk.feed.handle(FinishText(desk.session))
+        desk.work()
+        assert [type(command) for command in desk.sent] == [Feed, Flush, Feed, Finish]
+        assert desk.spoken == ["One", "Two"]
+
+    def test_nothing_after_an_end(self) -> None:
+        desk = Desk()
+        desk.feed.handle(FinishText(desk.session))
+        desk.work()
+        desk.push("Late.")
+        assert [type(command) for command in desk.sent] == [Finish]
+
+    def test_forgotten_text_is_not_spoken(self) -> None:
+        desk = Desk()
+        desk.push("Hello")
+        desk.feed.handle(ForgetText(desk.session))
+        desk.now_s += 10
+        assert desk.work() is None
+        assert desk.sent == []
+
+    def test_controls_hold_from_the_next_push(self) -> None:
+        desk = Desk(delay_ms=0)
+        desk.push("one")
+        desk.feed.handle(SetControls(desk.session, Controls(speed=1.5)))
+        desk.push("two")
+        segments = [segment for command in desk.sent if isinstance(command, Feed) for segment in command.segments]
+        assert [segment.segment.phones[0].speed for segment in segments] == [1.0, 1.5]
+
+    def test_sessions_take_turns(self) -> None:
+        desk = Desk()
+        other = desk.open(2, 3000)
+        long = "A sentence of some length, to fill a piece. " * 100
+        desk.feed.handle(PushText(desk.session, long))
+        desk.feed.handle(PushText(other, "Short."))
+        desk.feed.handle(FinishText(other))
+        desk.work()
+        assert [command.session.id for command in desk.sent[:3]] == [1, 2, 1]
+        assert "".join(desk.spoken).count("length") == 100
+
+    def test_pieces_lose_nothing(self) -> None:
+        desk = Desk()
+        text = "word " * 30 + "x" * (3 * PIECE_CHARS) + "  \n " * 60 + "end."
+        desk.push(text)
+        assert desk.spoken == [" ".join(text.split())]
+
+
+class TestCounting:
+    def test_characters_count_once_they_are_on_their_way(self) -> None:
+        desk = Desk()
+        desk.push("One. Two")
+        desk.now_s += 3
+        desk.work()
+        through = [command.chars_through for command in desk.sent if isinstance(command, Feed)]
+        assert through == [0, 8]
+
+    def test_blank_text_counts_too(self) -> None:
+        desk = Desk()
+        desk.push("    ")
+        assert [command.chars_through for command in desk.sent if isinstance(command, Feed)] == [4]
+
+
+def test_a_fault_ends_its_session_only(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk()
+    other = desk.open(2, 0)
+    desk.feed.handle(PushText(other, "Fine"))
+    desk.push("CRASH here. ")
+    (cancel,) = [command for command in desk.sent if isinstance(command, Cancel)]
+    assert cancel.session is desk.session
+    assert isinstance(cancel.error, InternalError)
+    assert desk.spoken == ["Fine"]
+    assert "request-1" in caplog.text
