@@ -130,7 +130,8 @@ async def serve(parts: Parts, announce: Callable[[Listening], None]) -> None:
     http_socket = _bind(settings.host, settings.port)
     server = _http_server(uvicorn.Config(
         build_app(*joined), ws="websockets-sansio", loop="uvloop", http="httptools", lifespan="off", access_log=False,
-        log_level=settings.log_level, ws_max_size=4 * 1024 * 1024, timeout_graceful_shutdown=5, server_header=False,
+        log_level="debug" if settings.log_level == "debug" else "warning", ws_max_size=4 * 1024 * 1024, timeout_graceful_shutdown=5, server_header=False,
+        ws_per_message_deflate=False,  # Deflating 100 ms of base64 audio took 1.6 ms of the event loop and saved a quarter.
     ))  # fmt: skip
     grpc = GrpcServer(*joined) if settings.grpc_port >= 0 else None
     metrics_port = None

@@ -4,7 +4,8 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -68,18 +69,6 @@ class ApiServer:
         self._thread.join(WAIT_S)
         assert not self._thread.is_alive(), "the server did not stop"
 
-    def call(self, function: Callable[[], None]) -> None:
-        """Run something on the server's event loop and wait for it."""
-        assert self._loop is not None
-        done = threading.Event()
-
-        def run() -> None:
-            function()
-            done.set()
-
-        self._loop.call_soon_threadsafe(run)
-        assert done.wait(WAIT_S)
-
     def wait_idle(self, within_s: float = WAIT_S) -> float:
         """Wait until no session is open and no slot is taken; gives the seconds it took."""
         start_s = time.perf_counter()
@@ -87,6 +76,11 @@ class ApiServer:
             assert time.perf_counter() - start_s < within_s, f"still busy: {self.engine.snapshot()}"
             time.sleep(0.002)
         return time.perf_counter() - start_s
+
+    def drain(self, drain_s: float) -> Future[None]:
+        """Begin to stop the engine as at SIGTERM; the socket goes on listening."""
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(self.engine.stop(drain_s), self._loop)
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -101,8 +95,9 @@ class ApiServer:
         voices, catalog = VoiceStore([ANNA, BERT]), build_catalog("fake", "fake", {})
         app = build_app(self.engine, voices, catalog, self.keys, self.settings, self.metrics)
         config = uvicorn.Config(
-            app, host="127.0.0.1", port=0, ws="websockets-sansio", lifespan="off", log_level="warning", access_log=False
-        )
+            app, host="127.0.0.1", port=0, ws="websockets-sansio", lifespan="off", access_log=False,
+            ws_per_message_deflate=False, log_config=None, log_level="warning",
+        )  # fmt: skip
         server = uvicorn.Server(config)
         await self.engine.start()
         task = asyncio.create_task(server._serve())

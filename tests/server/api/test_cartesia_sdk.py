@@ -199,7 +199,7 @@ def test_websocket_in_the_style_of_version_2(client: Cartesia, voice: str) -> No
     connection = client.tts.websocket()
     try:
         request: Any = {"model_id": MODEL, "transcript": TEXT, "voice": {"mode": "id", "id": voice}, "output_format": RAW}
-        outputs = list(connection.send(stream=True, **request))
+        outputs: list[Any] = list(connection.send(stream=True, **request))
         assert sum(len(output.audio) for output in outputs if output.audio) > 2 * RATE_HZ
     finally:
         connection.close()

@@ -29,8 +29,8 @@ def wav(pcm: Pcm, rate_hz: int = 16000) -> bytes:
     return file.getvalue()
 
 
-def post(http: httpx.Client, file: bytes = wav(SPOKEN), path: str = "/stt", **fields: Any) -> httpx.Response:
-    version = fields.pop("version", VERSIONS[-1])
+def post(http: httpx.Client, file: bytes = wav(SPOKEN), **fields: Any) -> httpx.Response:
+    path, version = fields.pop("path", "/stt"), fields.pop("version", VERSIONS[-1])
     params = fields.pop("params", {})
     data = {name: value for name, value in {"model": "ink-whisper", **fields}.items() if value is not None}
     headers = {"Cartesia-Version": version}
@@ -50,7 +50,8 @@ def test_transcript_of_a_file(http: httpx.Client, path: str) -> None:
 
 @pytest.mark.parametrize("name", ["timestamp_granularities[]", "timestamp_granularities"])
 def test_word_times_where_asked(http: httpx.Client, name: str) -> None:
-    words = post(http, **{name: "word"}).json()["words"]
+    fields: dict[str, Any] = {name: "word"}
+    words = post(http, **fields).json()["words"]
     assert [word["word"].strip() for word in words] == ["one", "two", "three"]
     starts = [word["start"] for word in words]
     assert starts == pytest.approx([0.5, 0.75, 1.0], abs=0.1)
@@ -58,7 +59,7 @@ def test_word_times_where_asked(http: httpx.Client, name: str) -> None:
 
 
 def test_openai_fields_are_ignored(http: httpx.Client) -> None:
-    fields = {"response_format": "verbose_json", "temperature": "0.2", "prompt": "hm", "language": "en-US"}
+    fields: dict[str, Any] = {"response_format": "verbose_json", "temperature": "0.2", "prompt": "hm", "language": "en-US"}
     assert post(http, path="/audio/transcriptions", **fields).json()["text"] == "one two three"
 
 

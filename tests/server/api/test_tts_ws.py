@@ -410,3 +410,14 @@ def test_version_in_the_query_wins(api: ApiServer) -> None:
     with opened(api, PATH + "?cartesia_version=2024-06-10&unknown=1", version="2026-08-14") as socket:
         socket.send(message("v", "hi.", model_id="gpt-9"))
         assert "error" in socket.receive()
+
+
+def test_stage_times_on_request(api: ApiServer) -> None:
+    for query, asked in (("", False), ("?stage_times=true", True)):
+        with opened(api, PATH + query) as socket:
+            socket.send(message("s", "hi."))
+            done = socket.until("done")[-1]
+        assert ("stage_times_ms" in done) == asked
+    stages = done["stage_times_ms"]
+    assert set(stages) == {"text", "queue", "first_step", "first_audio", "encode", "send", "total"}
+    assert stages["total"] == pytest.approx(sum(stages.values()) - stages["total"], abs=0.01)
