@@ -28,7 +28,8 @@ def test_import_contracts_hold(repository: Path) -> None:
 def test_packages_belong_to_descant_alone() -> None:
     owners = packages_distributions()
     for package in PRODUCT:
-        assert set(owners.get(package, [])) == {"descant"}, f"the import name {package} is shared: {owners.get(package)}"
+        # An editable install records no packages, so descant itself may be missing here.
+        assert set(owners.get(package, [])) <= {"descant"}, f"the import name {package} is shared: {owners.get(package)}"
 
 
 def test_no_drawer_modules(repository: Path) -> None:

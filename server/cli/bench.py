@@ -21,12 +21,18 @@ def tts(
     model: Annotated[str, typer.Option(help="Model id to ask for.")] = "sonic-turbo",
     voice: Annotated[str | None, typer.Option(help="Voice id; the server's first voice if absent.")] = None,
     streams: Annotated[str, typer.Option(help="Numbers of streams kept going at once, one run each.")] = "1,2,4,8,16",
+    rate: Annotated[
+        float | None, typer.Option(min=0.01, help="Open loop instead: requests a second at random moments.")
+    ] = None,
     requests: Annotated[int, typer.Option(min=1, help="Requests per run.")] = 40,
     text: Annotated[str | None, typer.Option(help="Text of every request; a built-in list if absent.")] = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="A few requests only, to see that it works.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line per run instead of a table.")] = False,
 ) -> None:
-    """Time to first byte over the WebSocket, closed loop: each stream starts its next request when the last ends."""
+    """Time to first byte over the WebSocket.
+
+    Closed loop by default: each stream starts its next request when its last ends.
+    """
     from server.bench.process import ServerProcess
     from server.bench.tts_client import HEADER, Plan, format_row, measure
 
@@ -36,8 +42,8 @@ def tts(
         typer.echo(HEADER)
 
     def run_all(base_url: str) -> None:
-        for count in counts:
-            row = asyncio.run(measure(plan.at(base_url), streams=count))
+        for count in counts if rate is None else [1]:
+            row = asyncio.run(measure(plan.at(base_url), streams=count, requests_per_s=rate))
             typer.echo(json.dumps(row) if as_json else format_row(row))
 
     if url:
