@@ -57,7 +57,8 @@ class ConvBlock(nn.Module):
         ahead = self.conv.kernel_frames // 2
         padded = F.pad(x, (0, 0, 0, ahead))
         mixed, _ = self.conv(padded, self.conv.init_state(len(x), x.device, x.dtype))
-        return mask * (x + self.scale * self.narrow(F.gelu(self.widen(self.norm(mixed[:, ahead:])))))
+        change: Tensor = self.scale * self.narrow(F.gelu(self.widen(self.norm(mixed[:, ahead:]))))
+        return mask * (x + change)
 
 
 class Attention(nn.Module):
@@ -77,7 +78,8 @@ class Attention(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         visible = mask[:, None, None, :, 0].bool()
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
-        return x + mask * self.out(y.transpose(1, 2).reshape(rows, phones, channels))
+        change: Tensor = self.out(y.transpose(1, 2).reshape(rows, phones, channels))
+        return x + mask * change
 
 
 class Encoding(NamedTuple):

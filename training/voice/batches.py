@@ -14,6 +14,7 @@ from training.voice.data import PHONE_INDEX, Utterance
 _PAUSE_INDICES = frozenset(PHONE_INDEX[symbol] for symbol in PAUSES)
 _DROP_EDGE_PAUSE = 0.2
 _PLAIN_PAUSE = 0.08
+_CUT_AT_PAUSE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,21 @@ class Batch:
 
 
 def augment(utterance: Utterance, rng: random.Random) -> Utterance:
-    """Now and then drop the pause before the first word, and make a pause a plain one, so that
-    segments may begin anywhere and a pause may be of any length."""
+    """Make the segments a server sends out of whole sentences.
+
+    Some are cut at a pause inside, as text that streams in is; some lack the pause before
+    their first word, as all but the first of a context do; some pauses become plain ones.
+    """
     phones, durations, frames = utterance.phones, utterance.durations_frames, utterance.frames
-    if rng.random() < _DROP_EDGE_PAUSE:
+    inside = [k for k in range(3, len(phones) - 3) if phones[k, 0] in _PAUSE_INDICES]
+    if inside and rng.random() < _CUT_AT_PAUSE:
+        cut = rng.choice(inside) + 1
+        frame = int(durations[:cut].sum())
+        if rng.random() < 0.5:
+            phones, durations, frames = phones[:cut], durations[:cut], frames[:frame]
+        else:
+            phones, durations, frames = phones[cut:], durations[cut:], frames[frame:]
+    if phones[0, 0] in _PAUSE_INDICES and rng.random() < _DROP_EDGE_PAUSE:
         frames, phones, durations = frames[int(durations[0]) :], phones[1:], durations[1:]
     plain = [k for k in range(len(phones)) if phones[k, 0] in _PAUSE_INDICES and rng.random() < _PLAIN_PAUSE]
     if plain:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from models.conv_tts.config import ConvTtsConfig
 from models.conv_tts.network import ConvTts, pitch_at, position_features
 from models.weights import save_weights
+from training.voice.acoustics import bandwidth_continuation
 from training.voice.batches import Batch, batches
 from training.voice.data import Utterance, load_shards, make_data
 from training.voice.fast_backward import speed_up
@@ -132,7 +133,7 @@ def train(data_folder: Path, minutes: float, seed: int, peak: float) -> None:
         batch = next(source)
         parts = losses(model, batch, grid)
         optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
+        torch.autograd.backward(torch.stack(list(parts.values())).sum())
         nn.utils.clip_grad_norm_(model.parameters(), 2.0)
         optimizer.step()
         step += 1
@@ -185,9 +186,23 @@ def export(data_folder: Path, out_path: Path) -> None:
         checkpoint = torch.load(checkpoint_path, weights_only=True)
         model.load_state_dict(checkpoint["average"])
         metadata |= {"step": str(checkpoint["step"]), "training_s": f"{checkpoint['elapsed_s']:.0f}"}
+    continue_bandwidth(model)
     out_path.parent.mkdir(parents=True, exist_ok=True)
     save_weights(out_path, model.state_dict(), metadata | model.config.to_metadata(), dtype=torch.float16)
     print(f"{out_path}: {out_path.stat().st_size / 1e6:.1f} MB, {metadata}")
+
+
+def continue_bandwidth(model: ConvTts) -> None:
+    """Fold `acoustics.bandwidth_continuation` into the output layer, in place."""
+    order = model.config.cepstrum_order
+    matrix, offset = (torch.from_numpy(array) for array in bandwidth_continuation(order))
+    spread = model.cepstrum_spread.double()
+    with torch.no_grad():
+        mixing = (spread[:, None] * matrix / spread).T
+        weight, bias = model.decoder_out.weight, model.decoder_out.bias
+        weight[:order] = (mixing @ weight[:order].double()).float()
+        bias[:order] = (mixing @ bias[:order].double()).float()
+        model.cepstrum_mean.copy_(model.cepstrum_mean.double() @ matrix + offset)
 
 
 def main() -> None:

@@ -1,0 +1,122 @@
+"""Measures of synthetic speech that need no listener."""
+
+import re
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import jiwer
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating[Any]]
+
+OCTAVES_HZ = (100, 200, 400, 800, 1600, 3200, 7600)
+
+
+def plain_words(text: str) -> str:
+    """Lower-case letters and apostrophes only, single spaces: what is compared for word error rates."""
+    return re.sub(r"\s+", " ", re.sub(r"[^a-z' ]", " ", text.lower())).strip()
+
+
+@cache
+def _decoder() -> Any:
+    from pocketsphinx import Decoder
+
+    return Decoder(samprate=16000, loglevel="FATAL")
+
+
+def recognise(pcm_16k: Floats) -> str:
+    """What pocketsphinx hears (its own US English model), with 0.2 s of silence before and 0.3 s behind."""
+    padded = np.concatenate([np.zeros(3200), pcm_16k, np.zeros(4800)])
+    samples = (padded.clip(-1, 1) * 32767).astype(np.int16)
+    decoder = _decoder()
+    decoder.start_utt()
+    decoder.process_raw(samples.tobytes(), full_utt=True)
+    decoder.end_utt()
+    hypothesis = decoder.hyp()
+    return plain_words(hypothesis.hypstr) if hypothesis else ""
+
+
+def word_error_percent(references: list[str], heard: list[str]) -> float:
+    """Word error rate over all sentences together."""
+    return float(100 * jiwer.wer([plain_words(text) for text in references], heard))
+
+
+@cache
+def _mel_cosines() -> tuple[Floats, Floats]:
+    """80 triangular mel bands at 16 kHz, FFT 1024: [80, 513], and 24 cosines: [24, 80]."""
+    mel = np.linspace(0, 2595 * np.log10(1 + 8000 / 700), 82)
+    edges_hz = 700 * (10 ** (mel / 2595) - 1)
+    bins_hz = np.arange(513) * 16000 / 1024
+    rising = (bins_hz - edges_hz[:-2, None]) / np.diff(edges_hz)[:-1, None]
+    falling = (edges_hz[2:, None] - bins_hz) / np.diff(edges_hz)[1:, None]
+    bands = np.maximum(0, np.minimum(rising, falling))
+    cosines = np.cos(np.pi / 80 * np.outer(np.arange(1, 25), np.arange(80) + 0.5)) / 80
+    return bands, cosines
+
+
+def mel_cepstra(pcm_16k: Floats) -> Floats:
+    """[T, 24] every 5 ms from 40 ms windows."""
+    frames = np.lib.stride_tricks.sliding_window_view(pcm_16k, 640)[::80] * np.hanning(640)
+    bands, cosines = _mel_cosines()
+    power = np.square(np.abs(np.fft.rfft(frames, 1024)))
+    return np.asarray(np.log(power @ bands.T + 1e-6) @ cosines.T)
+
+
+def mel_cepstral_distortion_db(one: Floats, other: Floats) -> float:
+    """Mean over frames of the distance of two recordings with the same timing (Kubichek 1993), in dB."""
+    a, b = mel_cepstra(one), mel_cepstra(other)
+    count = min(len(a), len(b))
+    distance = 10 / np.log(10) * np.sqrt(2 * np.square(a[:count] - b[:count]).sum(1))
+    return float(distance.mean())
+
+
+def border_click_ratio(pcm: Floats, borders_samples: list[int], reach: int = 24) -> float:
+    """Roughness at chunk borders: mean absolute second difference within ``reach`` samples of a
+    border over that of the 20 ms around it, as the median over borders. 1 means nothing is there."""
+    rough = np.abs(np.diff(pcm, 2))
+    ratios = []
+    for border in borders_samples:
+        near = rough[max(border - reach, 0) : border + reach]
+        around = rough[max(border - 240, 0) : border + 240]
+        if len(near) and around.mean() > 0:
+            ratios.append(near.mean() / around.mean())
+    return float(np.median(ratios)) if ratios else float("nan")
+
+
+def worst_jump_ratio(pcm: Floats, borders_samples: list[int]) -> float:
+    """The largest second difference at a border over the largest within 20 ms around it, worst border."""
+    rough = np.abs(np.diff(pcm, 2))
+    worst = 0.0
+    for border in borders_samples:
+        around = rough[max(border - 480, 0) : border + 480]
+        if len(around) and around.max() > 1e-3:
+            worst = max(worst, float(rough[max(border - 3, 0) : border + 2].max() / around.max()))
+    return worst
+
+
+def periodicity(pcm: Floats, rate_hz: int, spans_s: list[tuple[float, float]]) -> float:
+    """Mean height of the autocorrelation peak between 60 and 350 Hz in the middle of the given spans."""
+    heights = []
+    size = int(0.04 * rate_hz)
+    for start_s, end_s in spans_s:
+        middle = int((start_s + end_s) / 2 * rate_hz)
+        frame = pcm[max(middle - size // 2, 0) : middle + size // 2]
+        if end_s - start_s < 0.05 or len(frame) < size:
+            continue
+        frame = (frame - frame.mean()) * np.hanning(size)
+        window = np.fft.irfft(np.square(np.abs(np.fft.rfft(np.hanning(size), 2 * size))))
+        correlation = np.fft.irfft(np.square(np.abs(np.fft.rfft(frame, 2 * size)))) / window.clip(window[0] * 0.05)
+        low, high = rate_hz // 350, rate_hz // 60
+        heights.append(correlation[low:high].max() / max(correlation[0], 1e-12))
+    return float(np.mean(heights)) if heights else float("nan")
+
+
+def octave_levels_db(pcm_16k: Floats) -> Floats:
+    """Level of each octave from 100 Hz to 7.6 kHz."""
+    frames = np.lib.stride_tricks.sliding_window_view(pcm_16k, 1024)[::256] * np.hanning(1024)
+    power = np.square(np.abs(np.fft.rfft(frames))).mean(0)
+    bins_hz = np.arange(513) * 16000 / 1024
+    levels = [10 * np.log10(power[(bins_hz >= low) & (bins_hz < high)].mean() + 1e-12) for low, high in pairwise(OCTAVES_HZ)]
+    return np.asarray(levels)
