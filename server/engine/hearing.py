@@ -1,6 +1,7 @@
 """One recogniser as the event loop sees it: admission, open streams, its worker."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterator
 
 from models.base import Pcm, Recognizer, SpeechDetector
@@ -37,6 +38,7 @@ class TranscriptStream:
         room: asyncio.Event,
         rate_hz: int,
         post: Callable[[AudioCommand], None],
+        on_cancel: Callable[[], None],
     ) -> None:
         self.sample_rate_hz = rate_hz
         """The rate that `feed` takes."""
@@ -44,6 +46,7 @@ class TranscriptStream:
         self._events = events
         self._room = room
         self._post = post
+        self._on_cancel = on_cancel
         self._closed = False
 
     async def feed(self, pcm: Pcm) -> None:
@@ -72,8 +75,7 @@ class TranscriptStream:
         """Stop at once; iteration ends. Idempotent."""
         self._closed = True
         self._events.close()
-        self._room.set()
-        self._post(CancelAudio(self._session))
+        self._on_cancel()
 
     def update_turns(self, settings: TurnSettings) -> None:
         self._post(UpdateTurns(self._session, settings))
@@ -153,7 +155,8 @@ class Hearer:
         self._open[session.id] = session
         self._metrics.record_request("transcription", self.family)
         self._worker.post(SubmitAudio(session))
-        return TranscriptStream(session, events, room, self._rate_hz, self._worker.post)
+        on_cancel = functools.partial(self._cancel, session, room)
+        return TranscriptStream(session, events, room, self._rate_hz, self._worker.post, on_cancel)
 
     def end_all(self, error: DescantError) -> None:
         for session in list(self._open.values()):
@@ -169,10 +172,20 @@ class Hearer:
         error: Exception | None,
     ) -> None:
         events.put(news, ended, error)
-        if ended and self._open.pop(session.id, None) is not None:
-            session.ended = True
-            self._on_ended()
-            room.set()
-            self._metrics.record_audio_in(self.family, session.fed_samples / self._rate_hz)
-            if isinstance(error, DescantError):
-                self._metrics.record_error("transcription", error.http_status)
+        if ended and self._close(session, room) and isinstance(error, DescantError):
+            self._metrics.record_error("transcription", error.http_status)
+
+    def _cancel(self, session: HearingSession, room: asyncio.Event) -> None:
+        """The place is free at once; the worker drops the audio when it sees the command."""
+        if self._close(session, room):
+            self._worker.post(CancelAudio(session))
+
+    def _close(self, session: HearingSession, room: asyncio.Event) -> bool:
+        """Count the stream out, and let go whoever waits to feed it; false if that was done already."""
+        if self._open.pop(session.id, None) is None:
+            return False
+        session.ended = True
+        room.set()
+        self._on_ended()
+        self._metrics.record_audio_in(self.family, session.fed_samples / self._rate_hz)
+        return True

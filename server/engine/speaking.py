@@ -102,8 +102,8 @@ class Speaker:
             self._worker.post(Cancel(session, error))
 
     def _cancel(self, session: SpeechSession) -> None:
-        if session.id in self._open:
-            self._post_text(ForgetText(session))
+        """The place is free at once; the slot when the worker sees the command."""
+        if self._close(session):
             self._worker.post(Cancel(session))
 
     def _arrive(
@@ -115,12 +115,17 @@ class Speaker:
         error: Exception | None,
     ) -> None:
         events.put(news, ended, error)
-        if ended and self._open.pop(session.id, None) is not None:
-            self._post_text(ForgetText(session))
-            self._on_ended()
-            self._metrics.record_text(self.family, session.pushed_chars)
-            if isinstance(error, DescantError):
-                self._metrics.record_error("speech", error.http_status)
+        if ended and self._close(session) and isinstance(error, DescantError):
+            self._metrics.record_error("speech", error.http_status)
+
+    def _close(self, session: SpeechSession) -> bool:
+        """Count the session out; false if it was already."""
+        if self._open.pop(session.id, None) is None:
+            return False
+        self._post_text(ForgetText(session))
+        self._on_ended()
+        self._metrics.record_text(self.family, session.pushed_chars)
+        return True
 
     def _record_step(self, rows: int, took_s: float, audio_s: float) -> None:
         self._metrics.record_step("speech", self.family, rows, took_s, audio_s)

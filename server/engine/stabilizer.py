@@ -22,12 +22,17 @@ class Stabilizer:
         self.committed: list[str] = []
         self._previous: list[str] = []
 
-    def update(self, words: Sequence[str]) -> bool:
-        """Take the words of the newest decoding; true when there are more committed words now."""
+    def update(self, words: Sequence[str], in_pause: bool = False) -> bool:
+        """Take the words of the newest decoding; true when there are more committed words now.
+
+        Unless the audio ends in a pause, its last word may be half a word, which two decodings can agree on.
+        """
         agreed = 0
         while agreed < min(len(words), len(self._previous)) and spelling(words[agreed]) == spelling(self._previous[agreed]):
             agreed += 1
         self._previous = list(words)
+        if not in_pause:
+            agreed = min(agreed, len(words) - 1)
         before = len(self.committed)
         if agreed > before and self._extends(words):
             self.committed.extend(words[before:agreed])

@@ -29,7 +29,7 @@ class TranscriptText:
         return " ".join(self._stabilizer.committed) if self._request.turns is not None else ""
 
     def partial(self, window: Window, hypothesis: Hypothesis) -> list[TranscriptEvent]:
-        if not self._stabilizer.update(hypothesis.text.split()):
+        if not self._stabilizer.update(hypothesis.text.split(), window.in_pause):
             return []
         words = self._stabilizer.committed
         if self._request.turns is not None:

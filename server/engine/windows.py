@@ -48,6 +48,8 @@ class Window:
     is_final: bool
     due_s: float
     """When it was due, on the engine's clock."""
+    in_pause: bool = True
+    """It ends after speech, not in the middle of it."""
 
     @property
     def end_samples(self) -> int:
@@ -128,7 +130,8 @@ class WindowCutter:
         if not self._ends.speaking or self._inputs:
             return None
         end = self._ends.end
-        if self._ends.silence_s >= self._ends.policy.post_roll_s:
+        in_pause = self._ends.silence_s >= self._ends.policy.post_roll_s
+        if in_pause:
             due = end != self._decoded_end
         elif self._decoded_end is None:
             due = end - self._start >= self._ends.policy.frames(self._ends.policy.pre_roll_s + min(hop_s, FIRST_HOP_S))
@@ -136,7 +139,7 @@ class WindowCutter:
             due = self._ends.last_speech >= self._decoded_end and end - self._decoded_end >= self._ends.policy.frames(hop_s)
         if not due or not self._has_speech(self._start, end):
             return None
-        return self._window(self._start, end, False, now_s)
+        return self._window(self._start, end, now_s, is_final=False, in_pause=in_pause)
 
     def decoded(self, window: Window) -> None:
         """The open window was decoded as far as ``window`` goes."""
@@ -189,7 +192,7 @@ class WindowCutter:
     def _cut(self, end: int, now_s: float, tail: Pcm | None = None) -> None:
         """Make the open window up to frame ``end`` (and ``tail``) final; the next one starts there."""
         if self._has_speech(self._start, end):
-            self.ready.append(self._window(self._start, end, True, now_s, tail))
+            self.ready.append(self._window(self._start, end, now_s, is_final=True, tail=tail))
         self._floor = max(self._floor, end)
         self._open(self._floor)
         self._forget(end - self._keep_frames)
@@ -230,11 +233,13 @@ class WindowCutter:
         needed = self._ends.policy.frames(self._ends.policy.min_speech_s)
         return sum(frame.is_speech for frame in self._slice(start, end)) >= needed
 
-    def _window(self, start: int, end: int, is_final: bool, now_s: float, tail: Pcm | None = None) -> Window:
+    def _window(
+        self, start: int, end: int, now_s: float, *, is_final: bool, in_pause: bool = True, tail: Pcm | None = None
+    ) -> Window:
         parts = [frame.pcm for frame in self._slice(start, end)]
         if tail is not None:
             parts.append(tail)
-        return Window(max(start, self._base) * self._size, np.concatenate(parts), is_final, now_s)
+        return Window(max(start, self._base) * self._size, np.concatenate(parts), is_final, now_s, in_pause)
 
     def _forget(self, before: int) -> None:
         while self._base < before and self._frames:

@@ -4,6 +4,15 @@ from hypothesis import strategies as st
 from server.engine.stabilizer import Stabilizer, spelling
 
 
+def test_the_last_word_waits_for_a_pause_or_a_next_one() -> None:
+    stabilizer = Stabilizer()
+    stabilizer.update(["the", "cat"])
+    stabilizer.update(["the", "cat"])
+    assert stabilizer.committed == ["the"]
+    stabilizer.update(["the", "cat"], in_pause=True)
+    assert stabilizer.committed == ["the", "cat"]
+
+
 def test_two_decodings_in_a_row_must_agree() -> None:
     stabilizer = Stabilizer()
     assert not stabilizer.update(["the", "cat"])
@@ -23,7 +32,7 @@ def test_marks_and_case_do_not_matter_and_the_newer_spelling_wins() -> None:
 def test_a_decoding_that_contradicts_what_was_shown_adds_nothing() -> None:
     stabilizer = Stabilizer()
     stabilizer.update(["one", "two"])
-    stabilizer.update(["one", "two"])
+    stabilizer.update(["one", "two"], in_pause=True)
     stabilizer.update(["won", "two", "three"])
     assert not stabilizer.update(["won", "two", "three"])
     assert stabilizer.committed == ["one", "two"]
@@ -32,7 +41,7 @@ def test_a_decoding_that_contradicts_what_was_shown_adds_nothing() -> None:
 def test_the_end_keeps_what_was_shown() -> None:
     stabilizer = Stabilizer()
     stabilizer.update(["one", "two"])
-    stabilizer.update(["one", "two"])
+    stabilizer.update(["one", "two"], in_pause=True)
     assert stabilizer.finish(["won", "two", "three"]) == ["one", "two", "three"]
     assert stabilizer.finish([]) == ["one", "two"]
 
