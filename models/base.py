@@ -198,5 +198,5 @@ class SpeechDetector(Protocol):
 
     def init_state(self) -> object: ...
 
-    def step(self, frame: Pcm, state: object) -> tuple[float, object]:
-        """One frame of exactly ``frame_samples`` samples; gives the probability and the new state."""
+    def step_batch(self, frames: Sequence[Pcm], states: Sequence[object]) -> list[tuple[float, object]]:
+        """One frame of exactly ``frame_samples`` samples of each of B streams; gives each one's probability and new state."""

@@ -191,10 +191,12 @@ class FakeDetector:
     def init_state(self) -> object:
         return 0
 
-    def step(self, frame: Pcm, state: object) -> tuple[float, object]:
-        assert len(frame) == self.frame_samples
-        assert isinstance(state, int)
-        return (0.95 if float(np.sqrt(np.mean(frame**2))) > 0.01 else 0.02), state + 1
+    def step_batch(self, frames: Sequence[Pcm], states: Sequence[object]) -> list[tuple[float, object]]:
+        assert all(len(frame) == self.frame_samples for frame in frames)
+        return [
+            (0.95 if float(np.sqrt(np.mean(frame**2))) > 0.01 else 0.02, state)
+            for frame, state in zip(frames, states, strict=True)
+        ]
 
 
 WORD_S = 0.25

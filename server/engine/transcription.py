@@ -12,7 +12,7 @@ from typing import assert_never
 
 import numpy as np
 
-from models.base import Hypothesis, RecognitionWindow, Recognizer, SpeechDetector
+from models.base import Hypothesis, Pcm, RecognitionWindow, Recognizer, SpeechDetector
 from server.engine.hearing_session import (
     AudioCommand,
     CancelAudio,
@@ -35,8 +35,8 @@ MAX_WINDOW_S = 12.0
 """Longer windows cost more per update than a cut in a pause costs accuracy."""
 HOP_S = 0.5
 MAX_HOP_S = 3.0
-WORK_PER_TURN_S = 8.0
-"""Audio of one stream that voice activity goes through in one turn: about 25 ms of work."""
+FRAMES_PER_TURN = 256
+"""Frames of one stream that voice activity goes through in one turn: 8 s of audio, about 25 ms of work."""
 BATCH_BUDGET_S = 0.3
 """Aim for the length of one step, so that a live final does not wait long behind a file's windows."""
 DEFAULT_COST = 0.02
@@ -117,7 +117,7 @@ class Transcription:
 
     def open(self) -> None:
         """Decode a second of silence once, so that the first client does not pay for lazy set-up."""
-        self._detector.step(np.zeros(self._detector.frame_samples, np.float32), self._detector.init_state())
+        self._detector.step_batch([np.zeros(self._detector.frame_samples, np.float32)], [self._detector.init_state()])
         self._model.step([RecognitionWindow(np.zeros(self._rate_hz, np.float32), want_words=True)])
 
     def handle(self, command: AudioCommand) -> None:
@@ -145,8 +145,7 @@ class Transcription:
 
     def turn(self) -> float | None:
         now_s = self._clock()
-        for hearing in list(self._hearings.values()):
-            self._listen(hearing, now_s)
+        self._listen(now_s)
         budget_s = BATCH_BUDGET_S / self._cost
         jobs = choose_jobs(self._finals(), self._partials(now_s), self._model.info.max_batch, budget_s, self._rate_hz)
         if jobs:
@@ -168,16 +167,30 @@ class Transcription:
 
     # --- audio ------------------------------------------------------------------
 
-    def _listen(self, hearing: _Hearing, now_s: float) -> None:
-        session = hearing.session
-        try:
-            hearing.cutter.work(int(WORK_PER_TURN_S * self._rate_hz), self._model.info.max_batch, now_s)
-        except Exception:
-            self._fail_one(hearing)
-            return
-        session.taken_samples = hearing.cutter.taken_samples
-        if session.wants_room:
-            self._deliveries.append(session.on_room)
+    def _listen(self, now_s: float) -> None:
+        """Voice activity of all streams, one frame of each at a time, as far as one turn goes."""
+        listening = list(self._hearings.values())
+        for _ in range(FRAMES_PER_TURN):
+            frames = [(hearing, frame) for hearing in listening if (frame := self._next_frame(hearing, now_s)) is not None]
+            if not frames:
+                break
+            judged = self._detector.step_batch(
+                [frame for _, frame in frames], [hearing.cutter.detector_state for hearing, _ in frames]
+            )
+            for (hearing, frame), (probability, state) in zip(frames, judged, strict=True):
+                hearing.cutter.detector_state = state
+                hearing.cutter.heard(frame, probability, now_s)
+            listening = [hearing for hearing, _ in frames]
+        for hearing in self._hearings.values():
+            session = hearing.session
+            session.taken_samples = hearing.cutter.taken_samples
+            if session.wants_room:
+                self._deliveries.append(session.on_room)
+
+    def _next_frame(self, hearing: _Hearing, now_s: float) -> Pcm | None:
+        if hearing.cutter.waiting_windows >= self._model.info.max_batch:
+            return None
+        return hearing.cutter.next_frame(now_s)
 
     def _finals(self) -> list[list[Job]]:
         waiting = []

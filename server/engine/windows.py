@@ -68,8 +68,7 @@ class WindowCutter:
     """Takes audio, `flush` and `finish` in order; fills ``ready`` with what is to be done about them."""
 
     def __init__(self, request: TranscriptionRequest, detector: SpeechDetector, max_window_s: float) -> None:
-        self._detector = detector
-        self._state = detector.init_state()
+        self.detector_state = detector.init_state()
         self._rate_hz = detector.sample_rate_hz
         self._size = detector.frame_samples
         frame_s = self._size / self._rate_hz
@@ -109,20 +108,52 @@ class WindowCutter:
     def has_input(self) -> bool:
         return bool(self._inputs)
 
-    def work(self, max_samples: int, max_windows: int, now_s: float) -> None:
-        """Go through input, but stop after that much audio or when that many windows are waiting."""
-        left = max_samples
-        while self._inputs and left > 0 and sum(isinstance(item, Window) for item in self.ready) < max_windows:
-            item = self._inputs.popleft()
+    @property
+    def waiting_windows(self) -> int:
+        return sum(isinstance(item, Window) for item in self.ready)
+
+    def next_frame(self, now_s: float) -> Pcm | None:
+        """The next frame for the detector, dealing with the marks before it; None when the input is used up."""
+        while self._inputs:
+            item = self._inputs[0]
             if isinstance(item, Mark):
+                self._inputs.popleft()
                 self._mark(item, now_s)
                 continue
-            if len(item) > left:
-                self._inputs.appendleft(item[left:])
-                item = item[:left]
-            left -= len(item)
-            self.taken_samples += len(item)
-            self._listen(item, now_s)
+            missing = self._size - len(self._rest)
+            part, after = item[:missing], item[missing:]
+            self.taken_samples += len(part)
+            if len(after):
+                self._inputs[0] = after
+            else:
+                self._inputs.popleft()
+            joined = np.concatenate([self._rest, part]) if len(self._rest) else part
+            if len(joined) == self._size:
+                self._rest = joined[:0]
+                return joined
+            self._rest = joined
+        return None
+
+    def heard(self, frame: Pcm, probability: float, now_s: float) -> None:
+        """Go on with a frame that was judged."""
+        level = float(np.sqrt(np.mean(np.square(frame))))
+        change, is_speech = self._ends.frame(probability, level)
+        self._frames.append(_Frame(frame, level * (0.2 + probability), is_speech))
+        if change is Change.START:
+            self._open(max(self._ends.start, self._floor, self._base))
+        elif change is Change.END:
+            self._close(now_s)
+        if self._turns is not None:
+            phase = self._turns.frame(probability, is_speech, self._ends.speaking, self._ends.silence_s)
+            if phase is not None:
+                self._turn(phase, now_s)
+            elif self._turns.state is TurnState.IDLE and self._ends.silence_s >= NO_TURN_S:
+                self._ends.close()
+        if self._ends.speaking:
+            if self._now - self._start >= self._max_frames:
+                self._cut_long(now_s)
+        else:
+            self._forget(self._now - self._keep_frames)
 
     def partial(self, hop_s: float, now_s: float) -> Window | None:
         """The open window, if it is worth decoding again: after a hop of audio, and once in a pause, with as much
@@ -145,35 +176,7 @@ class WindowCutter:
         """The open window was decoded as far as ``window`` goes."""
         self._decoded_end = window.end_samples // self._size
 
-    # --- audio ------------------------------------------------------------------
-
-    def _listen(self, pcm: Pcm, now_s: float) -> None:
-        joined = np.concatenate([self._rest, pcm]) if len(self._rest) else pcm
-        whole = len(joined) - len(joined) % self._size
-        for at in range(0, whole, self._size):
-            self._frame(joined[at : at + self._size], now_s)
-        self._rest = joined[whole:].copy()
-
-    def _frame(self, pcm: Pcm, now_s: float) -> None:
-        probability, self._state = self._detector.step(pcm, self._state)
-        level = float(np.sqrt(np.mean(np.square(pcm))))
-        change, is_speech = self._ends.frame(probability, level)
-        self._frames.append(_Frame(pcm, level * (0.2 + probability), is_speech))
-        if change is Change.START:
-            self._open(max(self._ends.start, self._floor, self._base))
-        elif change is Change.END:
-            self._close(now_s)
-        if self._turns is not None:
-            phase = self._turns.frame(probability, is_speech, self._ends.speaking, self._ends.silence_s)
-            if phase is not None:
-                self._turn(phase, now_s)
-            elif self._turns.state is TurnState.IDLE and self._ends.silence_s >= NO_TURN_S:
-                self._ends.close()
-        if self._ends.speaking:
-            if self._now - self._start >= self._max_frames:
-                self._cut_long(now_s)
-        else:
-            self._forget(self._now - self._keep_frames)
+    # --- windows ----------------------------------------------------------------
 
     @property
     def _now(self) -> int:
