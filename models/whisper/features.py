@@ -88,4 +88,5 @@ def normalize(log_mel: Floats) -> Floats:
 
 def log_mel(pcm: Pcm, settings: FeatureSettings = FeatureSettings()) -> Floats:
     """What the encoder reads, [T, M]."""
-    return normalize(np.log10(np.maximum(mel_power(pcm, settings), MEL_POWER_FLOOR)))
+    power: Floats = np.maximum(mel_power(pcm, settings), np.float32(MEL_POWER_FLOOR))
+    return normalize(np.log10(power))

@@ -5,6 +5,7 @@ row's result independent of its neighbours), and the decoder's cache is written 
 so that rows with prompts and prefixes of different lengths step as one batch.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -34,7 +35,7 @@ class Attention(nn.Module):
 
     def heads(self, x: Tensor) -> Tensor:
         """[B, T, C] to [B, H, T, D]."""
-        return x.unflatten(-1, (self.head_count, -1)).transpose(1, 2)
+        return x.view(*x.shape[:-1], self.head_count, -1).transpose(1, 2)
 
     def merge(self, x: Tensor) -> Tensor:
         """[B, H, T, D] to [B, T, C], then the output projection."""
@@ -91,12 +92,14 @@ class Encoder(nn.Module):
         ``mel_frames`` [B], even numbers, says how much of each row counts; what lies behind has no
         influence. None: everything counts.
         """
-        x = F.gelu(self.conv1(mel.transpose(1, 2)))
-        mask = None
-        if mel_frames is not None:
-            # The second convolution looks one frame ahead; alone it would see its zero padding there.
-            x = x * (torch.arange(mel.shape[1], device=mel.device) < mel_frames[:, None])[:, None, :]
+        if mel_frames is None:
+            mask = None
+            x = F.gelu(self.conv1(mel.transpose(1, 2)))
+        else:
+            # Both convolutions look one frame ahead; alone they would see their zero padding there.
+            counts = (torch.arange(mel.shape[1], device=mel.device) < mel_frames[:, None])[:, None, :]
             mask = source_mask(mel_frames // 2, mel.shape[1] // 2)
+            x = F.gelu(self.conv1(mel.transpose(1, 2) * counts)) * counts
         x = F.gelu(self.conv2(x)).transpose(1, 2)
         x = x + self.embed_positions.weight[: x.shape[1]]
         for layer in self.layers:
@@ -163,14 +166,19 @@ class Decoder(nn.Module):
         )
         self.layer_norm = nn.LayerNorm(channels)
 
+    def each_layer(self) -> Iterator[DecoderLayer]:
+        for layer in self.layers:
+            assert isinstance(layer, DecoderLayer)
+            yield layer
+
     def logits(self, x: Tensor) -> Tensor:
         """[B, N, C] to [B, N, V]; the output layer is the embedding."""
         return F.linear(self.layer_norm(x), self.embed_tokens.weight)
 
     def forward(self, tokens: Tensor, states: Tensor, mask: Tensor | None = None) -> Tensor:
         """All positions at once: tokens [B, N], encoder states [B, T, C] to logits [B, N, V]."""
-        x = self.embed_tokens(tokens) + self.embed_positions.weight[: tokens.shape[1]]
-        for layer in self.layers:
+        x: Tensor = self.embed_tokens(tokens) + self.embed_positions.weight[: tokens.shape[1]]
+        for layer in self.each_layer():
             normal = layer.self_attn_layer_norm(x)
             x = x + layer.self_attn(normal, *layer.self_attn.keys_values(normal), causal=True)
             x = layer.after_self_attention(x, layer.encoder_attn.keys_values(states), mask)
@@ -178,7 +186,7 @@ class Decoder(nn.Module):
 
     def init_state(self, states: Tensor, mask: Tensor | None, max_tokens: int) -> DecoderState:
         """An empty state that has room for ``max_tokens`` tokens per row."""
-        source = [layer.encoder_attn.keys_values(states) for layer in self.layers]
+        source = [layer.encoder_attn.keys_values(states) for layer in self.each_layer()]
         rows, heads, _, size = source[0][0].shape
         room = (rows, heads, max_tokens, size)
         return DecoderState(
@@ -191,11 +199,11 @@ class Decoder(nn.Module):
 
     def step(self, tokens: Tensor, positions: Tensor, state: DecoderState) -> Tensor:
         """Tokens [B, N] at positions [B, N] of their rows to logits [B, N, V]; the state is written."""
-        x = self.embed_tokens(tokens) + self.embed_positions(positions)
+        x: Tensor = self.embed_tokens(tokens) + self.embed_positions(positions)
         rows = torch.arange(len(tokens), device=tokens.device)[:, None]
         longest = int(positions.max()) + 1
         past_mask = (torch.arange(longest, device=tokens.device) <= positions[:, :, None])[:, None]
-        for index, layer in enumerate(self.layers):
+        for index, layer in enumerate(self.each_layer()):
             normal = layer.self_attn_layer_norm(x)
             keys, values = layer.self_attn.keys_values(normal)
             past_keys, past_values = state.past_keys[index], state.past_values[index]

@@ -24,9 +24,9 @@ def attention_weights(
 ) -> Tensor:
     """Cross-attention of chosen (layer, head) pairs, [B, heads, N, T], teacher-forced on tokens [B, N]."""
     mask = source_mask(positions, states.shape[1])
-    x = decoder.embed_tokens(tokens) + decoder.embed_positions.weight[: tokens.shape[1]]
+    x: Tensor = decoder.embed_tokens(tokens) + decoder.embed_positions.weight[: tokens.shape[1]]
     wanted: dict[tuple[int, int], Tensor] = {}
-    for index, layer in enumerate(decoder.layers):
+    for index, layer in enumerate(decoder.each_layer()):
         normal = layer.self_attn_layer_norm(x)
         x = x + layer.self_attn(normal, *layer.self_attn.keys_values(normal), causal=True)
         attention = layer.encoder_attn

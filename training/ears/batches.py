@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from models.whisper.features import normalize
+from training.ears.tokenizer import token_id
 
 Floats = NDArray[np.float32]
 MEL_BANDS = 80
@@ -51,11 +52,11 @@ class Batch:
 
 class SpecialTokens:
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self.end = tokenizer.token_to_id("<|endoftext|>")
-        self.start = tokenizer.token_to_id("<|startoftranscript|>")
-        self.previous = tokenizer.token_to_id("<|startofprev|>")
-        self.no_speech = tokenizer.token_to_id("<|nospeech|>")
-        self.no_timestamps = tokenizer.token_to_id("<|notimestamps|>")
+        self.end = token_id(tokenizer, "<|endoftext|>")
+        self.start = token_id(tokenizer, "<|startoftranscript|>")
+        self.previous = token_id(tokenizer, "<|startofprev|>")
+        self.no_speech = token_id(tokenizer, "<|nospeech|>")
+        self.no_timestamps = token_id(tokenizer, "<|notimestamps|>")
 
 
 class Corpus:
@@ -126,7 +127,8 @@ def _warp(mel: Floats, phones: NDArray[np.int64], rng: np.random.Generator) -> t
     frames = int(len(mel) / rng.uniform(0.88, 1.12))
     rows = np.minimum((np.arange(frames) * (len(mel) / frames)).astype(np.int64), len(mel) - 1)
     mel = mel[rows]
-    return mel[:, low] * (1 - weight) + mel[:, low + 1] * weight, phones[rows]
+    warped: Floats = mel[:, low] * (1 - weight) + mel[:, low + 1] * weight
+    return warped, phones[rows]
 
 
 def _colour(mel: Floats, rng: np.random.Generator) -> Floats:
@@ -136,7 +138,8 @@ def _colour(mel: Floats, rng: np.random.Generator) -> Floats:
     if rng.random() < 0.25:
         curve[int(rng.integers(52, 58)) :] -= rng.uniform(2, 6)
         curve[: int(rng.integers(2, 8))] -= rng.uniform(0, 3)
-    return mel + curve.astype(np.float32)
+    coloured: Floats = mel + curve.astype(np.float32)
+    return coloured
 
 
 class Augmenter:
@@ -201,7 +204,7 @@ class BatchMaker:
             yield self.make(groups[int(index)])
 
     def make(self, items: list[Item]) -> Batch:
-        rng, special = self._rng, self._special
+        rng = self._rng
         rows = []
         for item in items:
             mel, phones = self._corpus.mel(item), self._corpus.phones(item)

@@ -100,7 +100,7 @@ class ShardMaker:
         self._speaker = Speaker()
         self._recent: list[Floats] = []
 
-    def speech(self, rng: np.random.Generator) -> tuple[Floats, list[str], dict[str, object]] | None:
+    def speech(self, rng: np.random.Generator) -> tuple[Floats, list[str], dict[str, str]] | None:
         settings, text = draw_settings(rng, FLITE_SHARE), self._texts.draw(rng)
         utterance = _pad(self._speaker.say(text, settings), rng)
         if not 0.4 * SAMPLE_RATE_HZ < len(utterance.pcm) <= MAX_ITEM_S * SAMPLE_RATE_HZ:
@@ -125,13 +125,13 @@ class ShardMaker:
         dither = np.float32(10 ** rng.uniform(-5, -3.3))
         return (pcm + dither * rng.standard_normal(len(pcm))).astype(np.float32)
 
-    def wordless(self, rng: np.random.Generator) -> tuple[Floats, list[str], dict[str, object]]:
+    def wordless(self, rng: np.random.Generator) -> tuple[Floats, list[str], dict[str, str]]:
         samples = int(rng.uniform(0.5, 8.0) * SAMPLE_RATE_HZ) // 320 * 320
         if rng.random() < 0.12 and len(self._recent) > 20:
             signal, kind = noises.babble(rng, self._recent, samples, int(rng.integers(6, 14))), "babble"
         else:
             signal, kind = noises.wordless(rng, samples), "noise"
-        pcm = signal * np.float32(0.25 * 10 ** rng.uniform(-2.2, 0))
+        pcm: Floats = signal * np.float32(0.25 * 10 ** rng.uniform(-2.2, 0))
         if rng.random() < 0.2:
             pcm = effects.telephone(np.clip(pcm, -1, 1))
         pcm = pcm + np.float32(10 ** rng.uniform(-5.5, -4)) * rng.standard_normal(samples).astype(np.float32)
@@ -143,7 +143,9 @@ class ShardMaker:
         rng = np.random.default_rng([seed, number])
         self._recent = []  # so that a shard depends on its number only
         symbols: dict[str, int] = {}
-        mels, labels, items = [], [], []
+        mels: list[NDArray[np.float16]] = []
+        labels: list[NDArray[np.uint8]] = []
+        items: list[dict[str, str | int]] = []
         while len(items) < ITEMS_PER_SHARD:
             made = self.wordless(rng) if rng.random() < WORDLESS_SHARE else self.speech(rng)
             if made is None:

@@ -6,12 +6,14 @@ from pathlib import Path
 import jiwer
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from models.whisper.features import log_mel
 from models.whisper.network import Whisper
 from training.ears import effects
+from training.ears.tokenizer import token_id
 
 _NOT_SCORED = re.compile(r"[^a-z0-9']+")
 
@@ -42,12 +44,12 @@ def evaluate(network: Whisper, tokenizer: Tokenizer, path: Path) -> dict[str, fl
     """Word error rate by kind of voice, and of all but kal16 over the telephone."""
     content = np.load(path)
     waves = np.split(content["waves"], np.cumsum(content["lengths"])[:-1])
-    start = [tokenizer.token_to_id(t) for t in ("<|startoftranscript|>", "<|notimestamps|>")]
-    end = tokenizer.token_to_id("<|endoftext|>")
+    start = [token_id(tokenizer, t) for t in ("<|startoftranscript|>", "<|notimestamps|>")]
+    end = token_id(tokenizer, "<|endoftext|>")
     pairs: dict[str, list[tuple[str, str]]] = {}
     for index, (wave, text, kind) in enumerate(zip(waves, content["texts"], content["kinds"], strict=True)):
-        pcm = wave.astype(np.float32) / 32768
-        versions = {str(kind): pcm}
+        pcm = wave.astype(np.float32) / np.float32(32768)
+        versions: dict[str, NDArray[np.float32]] = {str(kind): pcm}
         if "kal16" not in kind and index % 3 == 0:
             versions["telephone"] = effects.telephone(pcm)
         for name, version in versions.items():

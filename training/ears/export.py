@@ -14,14 +14,16 @@ from tokenizers import Tokenizer
 
 from models.whisper.config import WhisperConfig
 from models.whisper.features import FeatureSettings
-from training.ears.tokenizer import SPECIAL_TOKENS, TIMESTAMPS
+from training.ears.tokenizer import SPECIAL_TOKENS
 from training.ears.train import make_config
 
+MAX_WINDOW_S = 15
+"""The longest item of the corpus; `models.whisper.model` reads it, others ignore it."""
 CHUNK_S = 60
 """With a 20 ms hop, 60 s are the 3000 frames that faster-whisper always gives a model."""
 
 
-def config_json(config: WhisperConfig, tokenizer: Tokenizer) -> dict[str, object]:
+def config_json(config: WhisperConfig, tokenizer: Tokenizer, dtype: torch.dtype) -> dict[str, object]:
     end = tokenizer.token_to_id("<|endoftext|>")
     return {
         "architectures": ["WhisperForConditionalGeneration"],
@@ -36,7 +38,8 @@ def config_json(config: WhisperConfig, tokenizer: Tokenizer) -> dict[str, object
         "bos_token_id": end,
         "eos_token_id": end,
         "pad_token_id": end,
-        "dtype": "float16",
+        "dtype": str(dtype).removeprefix("torch."),
+        "descant_max_window_s": MAX_WINDOW_S,
     }
 
 
@@ -61,7 +64,7 @@ def generation_json(
     }
 
 
-def preprocessor_json(features: FeatureSettings = FeatureSettings()) -> dict[str, object]:
+def preprocessor_json(features: FeatureSettings) -> dict[str, object]:
     samples = CHUNK_S * features.sample_rate_hz
     return {
         "feature_extractor_type": "WhisperFeatureExtractor",
@@ -82,7 +85,7 @@ def preprocessor_json(features: FeatureSettings = FeatureSettings()) -> dict[str
 def tokenizer_json() -> dict[str, object]:
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        **{name: "<|endoftext|>" for name in ("bos_token", "eos_token", "unk_token", "pad_token")},
+        **dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), "<|endoftext|>"),
         "clean_up_tokenization_spaces": False,
         "model_max_length": 448,
     }
@@ -102,9 +105,9 @@ def write_checkpoint(
     save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
     shutil.copyfile(tokenizer_path, out / "tokenizer.json")
     for name, content in (
-        ("config", config_json(config, tokenizer)),
+        ("config", config_json(config, tokenizer, dtype)),
         ("generation_config", generation_json(config, tokenizer, alignment_heads)),
-        ("preprocessor_config", preprocessor_json()),
+        ("preprocessor_config", preprocessor_json(FeatureSettings())),
         ("tokenizer_config", tokenizer_json()),
     ):
         (out / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -127,7 +130,6 @@ def main() -> None:
         for side in ("encoder", "decoder")
     ]
     config = make_config(Tokenizer.from_file(str(tokenizer_path)), channels, layers[0], layers[1])
-    assert config.vocab_size > TIMESTAMPS
     write_checkpoint(weights, config, tokenizer_path, arguments.out, arguments.alignment_heads)
 
 

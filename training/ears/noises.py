@@ -143,7 +143,7 @@ def wordless(rng: np.random.Generator, samples: int) -> Floats:
     """A random wordless signal of unit variance (or silence), now and then two kinds in turn or mixed."""
     shares = np.array([share for share, _ in WORDLESS])
     first, second = rng.choice(len(WORDLESS), 2, p=shares / shares.sum())
-    signal = WORDLESS[first][1](rng, samples)
+    signal: Floats = WORDLESS[first][1](rng, samples)
     if rng.random() < 0.25:
         signal = signal + np.float32(rng.uniform(0.1, 1)) * WORDLESS[second][1](rng, samples)
     return signal

@@ -22,16 +22,18 @@ class Utterance:
 
 
 class Speaker:
-    """All synthesisers of the recipe behind one method."""
+    """All synthesisers of the recipe behind one method; each is loaded when it is first needed."""
 
     def __init__(self) -> None:
-        self._flite = Flite((*FLITE_VOICES, HELD_OUT_FLITE_VOICE))
-        self._espeak = Espeak()
+        self._flite: Flite | None = None
+        self._espeak: Espeak | None = None
 
     def say(self, text: str, settings: VoiceSettings) -> Utterance:
         if settings.engine == "flite":
+            self._flite = self._flite or Flite((*FLITE_VOICES, HELD_OUT_FLITE_VOICE))
             speech = self._flite.speak(text, settings.voice, settings.stretch, settings.f0_ratio)
         else:
+            self._espeak = self._espeak or Espeak()
             speech = self._espeak.speak(text, settings.voice, settings.rate, settings.pitch, settings.pitch_range)
         source_hz = speech.sample_rate_hz * settings.warp
         pcm = soxr.resample(speech.pcm.astype(np.float32), source_hz, SAMPLE_RATE_HZ, quality="MQ")

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from models.whisper.config import WhisperConfig
 from models.whisper.network import Attention, DecoderLayer, EncoderLayer, Whisper
@@ -118,7 +118,8 @@ class Learner(nn.Module):
             rows = torch.nonzero((labels >= low) & (labels < high))[:, 0]
             if len(rows):
                 total = total + F.cross_entropy(logits[rows, low:high], labels[rows] - low, reduction="sum")
-        return total / frames
+        mean: Tensor = total / frames
+        return mean
 
 
 class Trainer:
