@@ -127,8 +127,9 @@ SpeechEvent = SpokenAudio | SpokenTimes | SpeechFlushed
 class StageTimes:
     """When one request passed each stage, as time.perf_counter() seconds; None until it did.
 
-    The differences are the stages of time to first byte: queue (received to
-    admitted), text, first step, first audio, encode, send.
+    The differences are the stages of time to first byte: text (received to its
+    first segment), queue (to a slot), first step, first audio, encode, send;
+    `server.metrics.stage_durations_s` computes them.
     """
 
     received_s: float

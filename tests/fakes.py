@@ -144,6 +144,7 @@ class FakeTextStream:
     def __init__(self, controls: Controls) -> None:
         self._controls = controls
         self._text = ""
+        self._taken_chars = 0
 
     @property
     def has_pending_text(self) -> bool:
@@ -161,6 +162,7 @@ class FakeTextStream:
             words = sentence.split()
             if not words:
                 break
+            self._taken_chars += end
             segments.append(self._segment(words))
         return segments
 
@@ -174,7 +176,9 @@ class FakeTextStream:
             for index, word in enumerate(spoken)
             for at, letter in enumerate(word.text.strip(".!?,").lower() or "a")
         ]
-        return TextSegment(Segment(tuple(phones)), tuple(spoken), tuple(WrittenWord(word, 0, 0) for word in words))
+        return TextSegment(
+            Segment(tuple(phones)), tuple(spoken), tuple(WrittenWord(word, 0, self._taken_chars) for word in words)
+        )
 
 
 class FakeFrontEnd:

@@ -201,6 +201,8 @@ class TextFeed:
             text.through_chars = text.entered_chars
         elif segments or text.oldest_s is None:
             text.oldest_s = self._clock()
+        ends_chars = [word.end_chars for segment in segments for word in segment.written]
+        text.through_chars = max(text.through_chars, *ends_chars) if ends_chars else text.through_chars
         if segments or text.through_chars > text.posted_chars:
             text.posted_chars = text.through_chars
             session.post(Feed(session, segments, text.through_chars))

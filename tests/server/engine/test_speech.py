@@ -178,6 +178,17 @@ class TestContexts:
                     break
         stream.cancel()
 
+    async def test_a_long_context_never_runs_out_of_room(self, engine: Engine) -> None:
+        """Tokens of a language model: some text is always unfinished, and all of it is more than may wait at once."""
+        stream = engine.speak(request())
+        pushed_chars = 0
+        while pushed_chars < 2 * MAX_TRANSCRIPT_CHARS:
+            stream.push(("a" * 20 + ". b").ljust(1000))
+            pushed_chars += 1000
+            while not isinstance(await anext(stream), SpokenTimes):
+                pass
+        stream.cancel()
+
     async def test_unknown_family(self, engine: Engine) -> None:
         with pytest.raises(InvalidRequest, match="accepted values: fake"):
             engine.speak(request(family="other"))

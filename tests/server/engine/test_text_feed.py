@@ -161,7 +161,7 @@ class TestCounting:
         desk.now_s += 3
         desk.work()
         through = [command.chars_through for command in desk.sent if isinstance(command, Feed)]
-        assert through == [0, 8]
+        assert through == [4, 8]
 
     def test_blank_text_counts_too(self) -> None:
         desk = Desk()
