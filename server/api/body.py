@@ -1,5 +1,6 @@
 """Request bodies: read with a byte limit while they arrive, parsed strictly, checked by a model."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any, NoReturn, Self
@@ -8,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
+from server.api.call import call_of
+from server.api.problems import RequestTimeout
 from server.errors import InvalidRequest, RequestTooLarge
 
 MAX_JSON_BYTES = 1024 * 1024
@@ -49,13 +52,15 @@ def parse_json(text: str | bytes) -> dict[str, Any]:
 
 
 async def read_json(request: Request) -> dict[str, Any]:
-    """The request's JSON object. Raises RequestTooLarge as soon as the limit is passed."""
+    """The request's JSON object. Raises RequestTooLarge as soon as the limit is passed, RequestTimeout on a stall."""
     limited = Request(request.scope, limited_receive(request, MAX_JSON_BYTES))
     return parse_json(await limited.body())
 
 
 def limited_receive(request: Request, max_bytes: int) -> Receive:
-    """``request.receive`` that raises RequestTooLarge once the body is, or claims to be, over the limit."""
+    """``request.receive`` that raises RequestTooLarge once the body is, or claims to be, over the limit, and
+    RequestTimeout when nothing of it comes for the stall time."""
+    stall_s = call_of(request.scope).services.settings.limits.stall_timeout_s
     claimed = request.headers.get("content-length", "")
     if claimed.isdigit() and int(claimed) > max_bytes:
         _refuse_size(max_bytes)
@@ -63,7 +68,11 @@ def limited_receive(request: Request, max_bytes: int) -> Receive:
 
     async def receive() -> Message:
         nonlocal seen_bytes
-        message = await request.receive()
+        try:
+            async with asyncio.timeout(stall_s):
+                message = await request.receive()
+        except TimeoutError:
+            raise RequestTimeout(f"body: nothing of it came for {stall_s:g} s", field="body") from None
         seen_bytes += len(message.get("body", b""))
         if seen_bytes > max_bytes:
             _refuse_size(max_bytes)

@@ -24,6 +24,13 @@ class MethodNotAllowed(DescantError):
         self.allow = allow
 
 
+class RequestTimeout(DescantError):
+    """The client stopped in the middle of its request; HTTP only, as above."""
+
+    http_status = 408
+    title = "Request timeout"
+
+
 def told_to_client(error: Exception) -> DescantError:
     """The error as a client may see it; the details of anything unforeseen go to the log only."""
     if isinstance(error, DescantError):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from socket import create_connection
 from typing import Any
 
 import httpx
@@ -211,3 +212,14 @@ def test_socket_to_nowhere_is_404_before_the_handshake(api: ApiServer, version: 
     with pytest.raises(InvalidStatus) as refused, opened(api, path, version):
         pass
     check_shape(refusal_of(refused.value), 404, version)
+
+
+@pytest.mark.parametrize("path", ["/tts/bytes", "/stt"])
+def test_body_that_stops_coming_is_408(tmp_path: Path, path: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n--x"
+    with (
+        serving(tmp_path, limits=Limits(stall_timeout_s=0.2)) as server,
+        create_connection(("127.0.0.1", server.port), timeout=5) as client,
+    ):
+        client.sendall(head.encode())
+        assert client.recv(4096).startswith(b"HTTP/1.1 408 ")
