@@ -241,6 +241,11 @@ class Transcription:
         for job, hypothesis in zip(jobs, hypotheses, strict=True):
             self._on_transcript(job.window.is_final, now_s - job.window.due_s)
             if job.window.is_final:
+                if hypothesis.truncated:
+                    log.warning(
+                        "request %s: the text of %.1f s of audio was cut off by the token budget",
+                        job.hearing.session.request.request_id, len(job.window.pcm) / self._rate_hz,
+                    )  # fmt: skip
                 job.hearing.results[job.window.start_samples] = hypothesis
             else:
                 job.hearing.last = (job.window, hypothesis)

@@ -1,0 +1,129 @@
+"""Cutting a stream into windows: random speech, pauses and flushes against invariants."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.base import Pcm
+from server.engine.windows import Mark, TurnMark, Window, WindowCutter
+from server.types import TranscriptionRequest, TurnPhase, TurnSettings
+from tests.fakes import FakeDetector
+
+FRAME = 512
+RATE_HZ = 16_000
+MAX_WINDOW_S = 4.0
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some seconds of speech (or silence), then perhaps a flush; fed in pieces of ``piece`` samples."""
+
+    seconds: float
+    is_speech: bool
+    flush: bool
+    piece: int
+
+
+stretches = st.lists(
+    st.builds(
+        Stretch,
+        seconds=st.floats(0.01, 3.0),
+        is_speech=st.booleans(),
+        flush=st.sampled_from([False, False, True]),
+        piece=st.integers(100, 20_000),
+    ),
+    max_size=10,
+)
+
+
+def tone(stretch: Stretch) -> Pcm:
+    samples = int(stretch.seconds * RATE_HZ)
+    return np.full(samples, 0.3 if stretch.is_speech else 0.0, np.float32)
+
+
+def listen(cutter: WindowCutter, now_s: float = 0.0) -> None:
+    detector = FakeDetector()
+    while (frame := cutter.next_frame(now_s)) is not None:
+        ((probability, _),) = detector.step_batch([frame], [0])
+        cutter.heard(frame, probability, now_s)
+        window = cutter.partial(0.5, now_s)
+        if window is not None:
+            assert not window.is_final
+            assert len(window.pcm)
+            cutter.decoded(window)
+
+
+def run(found: Sequence[Stretch], turns: TurnSettings | None = None) -> tuple[WindowCutter, Pcm]:
+    request = TranscriptionRequest("fake", "test", max_silence_s=0.5, turns=turns)
+    cutter = WindowCutter(request, FakeDetector(), MAX_WINDOW_S)
+    audio = []
+    for stretch in found:
+        pcm = tone(stretch)
+        audio.append(pcm)
+        for at in range(0, len(pcm), stretch.piece):
+            cutter.feed(pcm[at : at + stretch.piece])
+            listen(cutter)
+        if stretch.flush:
+            cutter.flush()
+            listen(cutter)
+    cutter.finish()
+    listen(cutter)
+    return cutter, np.concatenate(audio) if audio else np.zeros(0, np.float32)
+
+
+@given(stretches)
+def test_windows_are_pieces_of_the_audio_in_order(found: list[Stretch]) -> None:
+    cutter, audio = run(found)
+    windows = [item for item in cutter.ready if isinstance(item, Window)]
+    before = 0
+    for window in windows:
+        # A flush hands out samples of a frame that is not full yet; the next window may begin with that frame.
+        assert window.start_samples >= before - FRAME
+        assert np.array_equal(window.pcm, audio[window.start_samples : window.end_samples])
+        assert len(window.pcm) <= MAX_WINDOW_S * RATE_HZ + FRAME
+        assert np.any(window.pcm), "a window without speech"
+        before = window.end_samples
+    assert cutter.taken_samples == len(audio)
+    marks = [item for item in cutter.ready if isinstance(item, Mark)]
+    assert marks == [Mark.FLUSHED] * sum(stretch.flush for stretch in found) + [Mark.FINISHED]
+    assert cutter.ready[-1] is Mark.FINISHED
+
+
+@given(stretches)
+def test_no_speech_is_lost(found: list[Stretch]) -> None:
+    """Every run of speech that is long enough to open a window, and not torn by flushes, is in some window."""
+    cutter, audio = run([Stretch(s.seconds, s.is_speech, False, s.piece) for s in found])
+    covered = np.zeros(len(audio), bool)
+    for item in cutter.ready:
+        if isinstance(item, Window):
+            covered[item.start_samples : item.end_samples] = True
+    at = 0
+    merged: list[tuple[bool, int]] = []
+    for stretch in found:
+        samples = int(stretch.seconds * RATE_HZ)
+        if merged and merged[-1][0] == stretch.is_speech:
+            merged[-1] = (stretch.is_speech, merged[-1][1] + samples)
+        else:
+            merged.append((stretch.is_speech, samples))
+    for is_speech, samples in merged:
+        # Frames at the edges are only partly speech; up to two may be judged silent.
+        if is_speech and samples > 8 * FRAME:
+            inside = covered[at + FRAME : at + samples - FRAME]
+            assert inside.mean() > 0.9, "speech outside all windows"
+        at += samples
+
+
+@given(stretches)
+def test_turns_are_whole(found: list[Stretch]) -> None:
+    cutter, _ = run([Stretch(s.seconds, s.is_speech, False, s.piece) for s in found], TurnSettings())
+    phases = [item.phase for item in cutter.ready if isinstance(item, TurnMark)]
+    assert phases.count(TurnPhase.START) == phases.count(TurnPhase.END)
+    inside = False
+    for item in cutter.ready:
+        if isinstance(item, TurnMark):
+            inside = item.phase is not TurnPhase.END
+        elif isinstance(item, Window):
+            assert inside, "text that belongs to no turn"
