@@ -6,7 +6,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 _NO_SPEECH_NAMES = ("<|nospeech|>", "<|nocaptions|>")
-_CLOSING = frozenset(".,!?;:%)]}'\"…")
+_CLOSING = frozenset(".,!?;:%)]}…")
 
 
 class WhisperTokenizer:

@@ -1,0 +1,68 @@
+"""The embedded checkpoint in other engines: CTranslate2 by its own converter, faster-whisper unmodified."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from models.base import RecognitionWindow
+from models.whisper.decoding import DecodingTask, decode
+from models.whisper.features import log_mel
+from models.whisper.model import EMBEDDED, load
+from models.whisper.tokenizer import WhisperTokenizer
+from training.ears.speech import Speaker
+from training.ears.voices import VoiceSettings
+
+SENTENCES = ("The shop was closed in the morning.", "How are you today, my friend?", "Nothing will be lost.")
+
+
+@pytest.fixture(scope="module")
+def speech() -> list[NDArray[np.float32]]:
+    speaker = Speaker()
+    voices = ("gmw/en-US", "gmw/en-GB-x-rp+f2", "gmw/en-US+m3")
+    return [speaker.say(t, VoiceSettings("espeak", v)).pcm * np.float32(0.5) for t, v in zip(SENTENCES, voices, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    converters = pytest.importorskip("ctranslate2.converters")
+    faster_whisper = pytest.importorskip("faster_whisper")
+    folder: Path = tmp_path_factory.mktemp("ct2") / "model"
+    copied = ["tokenizer.json", "preprocessor_config.json"]
+    converters.TransformersConverter(str(EMBEDDED), copy_files=copied).convert(str(folder))
+    return faster_whisper.WhisperModel(str(folder), device="cpu", compute_type="float32", cpu_threads=1)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_greedy_tokens_are_the_same(other: Any, speech: list[NDArray[np.float32]]) -> None:
+    """On the same features, padded as faster-whisper does: 60 s, log-mel 0.0."""
+    torch.set_num_threads(1)
+    tokenizer = WhisperTokenizer(EMBEDDED / "tokenizer.json")
+    ears = load("cpu", 4)
+    rules = ears._checkpoint.rules
+    start = (tokenizer.start, tokenizer.no_timestamps)
+    for pcm in speech:
+        mel = np.zeros((3000, 80), np.float32)
+        rows = log_mel(pcm)
+        mel[: len(rows)] = rows
+        encoded = other.encode(mel.T.copy())
+        result = other.model.generate(encoded, [list(start)], beam_size=1, max_length=64, suppress_blank=False)[0]
+        theirs = result.sequences_ids[0]
+        states = ears._network.encoder(torch.from_numpy(mel)[None])
+        assert np.abs(np.array(encoded)[0] - states[0].numpy()).max() < 1e-3
+        ours = decode(ears._network.decoder, states, torch.tensor([1500]), [DecodingTask(start, 0, 0, 62)], rules)[0]
+        assert ours.tokens == [token for token in theirs if token != tokenizer.end]
+        assert len(ours.tokens) > 3
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_faster_whisper_transcribes(other: Any, speech: list[NDArray[np.float32]]) -> None:
+    """With its own features, padding and loop; most words are those of our engine on whole seconds."""
+    segments, info = other.transcribe(speech[0], beam_size=1, temperature=0.0, without_timestamps=True)
+    theirs = " ".join(segment.text.strip() for segment in segments).split()
+    ours = load("cpu", 4).step([RecognitionWindow(speech[0])])[0].text.split()
+    assert info.language == "en"
+    assert len(set(theirs) & set(ours)) >= len(ours) / 2

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+import torch
+
+from models.whisper.decoding import DecodedWindow, DecodingRules, DecodingTask, decode, loop_start, token_budget
+from models.whisper.tokenizer import WhisperTokenizer
+from models.whisper.word_times import token_starts, warp
+from tests.models.whisper_checkpoints import TOKENIZER_PATH, random_network
+
+FRAMES = (100, 150, 50, 200)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> WhisperTokenizer:
+    return WhisperTokenizer(TOKENIZER_PATH)
+
+
+def rules_of(tokenizer: WhisperTokenizer) -> DecodingRules:
+    specials = tuple(range(tokenizer.end + 1, tokenizer.end + 9 + 1501))
+    return DecodingRules(tokenizer.end, tokenizer.no_speech, specials, ())
+
+
+def run(rows: list[int], tasks: list[DecodingTask], tokenizer: WhisperTokenizer) -> list[DecodedWindow]:
+    network = random_network(1, sharpness=6.0)
+    generator = torch.Generator().manual_seed(9)
+    mels = [torch.randn(frames, 80, generator=generator) for frames in FRAMES]
+    longest = max(FRAMES[row] for row in rows)
+    mel = torch.stack([torch.nn.functional.pad(mels[row], (0, 0, 0, longest - FRAMES[row])) for row in rows])
+    frames = torch.tensor([FRAMES[row] for row in rows])
+    states = network.encoder(mel, frames)
+    return decode(network.decoder, states, frames // 2, [tasks[row] for row in rows], rules_of(tokenizer))
+
+
+@pytest.fixture(scope="module")
+def tasks(tokenizer: WhisperTokenizer) -> list[DecodingTask]:
+    plain = (tokenizer.start, tokenizer.no_timestamps)
+    prefix = tuple(tokenizer.encode("as I was saying"))
+    assert tokenizer.previous is not None
+    prompt = (tokenizer.previous, *tokenizer.encode("Before that."))
+    return [
+        DecodingTask(plain, 0, 0, 20),
+        DecodingTask((*plain, *prefix), 0, len(prefix), 12),
+        DecodingTask((*prompt, *plain), len(prompt), 0, 7),
+        DecodingTask(plain, 0, 0, 30),
+    ]
+
+
+def test_alone_batched_and_permuted_give_the_same_tokens(tokenizer: WhisperTokenizer, tasks: list[DecodingTask]) -> None:
+    together = run([0, 1, 2, 3], tasks, tokenizer)
+    permuted = run([2, 0, 3, 1], tasks, tokenizer)
+    alone = [run([row], tasks, tokenizer)[0] for row in range(4)]
+    assert [r.tokens for r in together] == [r.tokens for r in alone]
+    assert [permuted[i].tokens for i in (1, 3, 0, 2)] == [r.tokens for r in alone]
+    assert len({tuple(r.tokens) for r in alone}) == 4, "the rows say the same, so the test shows nothing"
+    for a, b in zip(together, alone, strict=True):
+        np.testing.assert_allclose(a.log_probabilities, b.log_probabilities, atol=1e-3)
+        assert a.no_speech_probability == pytest.approx(b.no_speech_probability, abs=1e-4)
+
+
+def test_prefix_is_kept_and_budget_is_reported(tokenizer: WhisperTokenizer, tasks: list[DecodingTask]) -> None:
+    result = run([1], tasks, tokenizer)[0]
+    prefix = list(tasks[1].start[-tasks[1].prefix_tokens :])
+    assert result.tokens[: len(prefix)] == prefix
+    assert len(result.tokens) <= len(prefix) + 12
+    assert result.log_probabilities[: len(prefix)] == [0.0] * len(prefix)
+    short = run([3], [*tasks[:3], DecodingTask(tasks[3].start, 0, 0, 1)], tokenizer)[0]
+    assert len(short.tokens) == 1
+    assert short.truncated
+
+
+def test_only_text_is_chosen(tokenizer: WhisperTokenizer, tasks: list[DecodingTask]) -> None:
+    assert all(token < tokenizer.end for result in run([0, 1, 2, 3], tasks, tokenizer) for token in result.tokens)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "expected"),
+    [
+        ([5, 6, 7, 8], None),
+        ([1, 2, 3, 4, 4, 4, 4], None),
+        ([1, 2, *[4] * 9], 3),
+        ([9, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3], 4),
+        ([1, 2, 3, 1, 2, 3, 1, 2, 3, 7], None),
+        ([], None),
+    ],
+)
+def test_loops_are_found(tokens: list[int], expected: int | None) -> None:
+    assert loop_start(tokens) == expected
+
+
+def test_budget_grows_with_time_and_ends_with_room() -> None:
+    assert token_budget(0.0, 400) == 12
+    assert token_budget(10.0, 400) == 162
+    assert token_budget(10.0, 40) == 40
+    assert token_budget(10.0, -3) == 1
+
+
+def test_words_keep_their_punctuation(tokenizer: WhisperTokenizer) -> None:
+    text = "Well, it isn't \"easy\"; caf\u00e9 prices (all of them) rose..."
+    words = tokenizer.split_words(tokenizer.encode(text))
+    assert " ".join(word for word, _ in words) == text
+    assert sum(count for _, count in words) == len(tokenizer.encode(text))
+    assert [word for word, _ in words][:3] == ["Well,", "it", "isn't"]
+
+
+def test_warp_follows_the_cheapest_monotone_path() -> None:
+    cost = np.ones((3, 6), np.float32)
+    for token, position in [(0, 0), (0, 1), (1, 2), (2, 3), (2, 4), (2, 5)]:
+        cost[token, position] = -1.0
+    assert warp(cost) == [(0, 0), (0, 1), (1, 2), (2, 3), (2, 4), (2, 5)]
+
+
+def test_token_starts_follow_attention() -> None:
+    weights = np.full((2, 4, 40), 1e-3, np.float32)
+    for token, first in enumerate([0, 8, 17, 30]):
+        weights[:, token, first : first + 8] = 0.12
+    starts = token_starts(weights)
+    assert np.abs(starts - np.array([0, 8, 17, 30])).max() <= 2
+    assert (np.diff(starts) >= 0).all()
