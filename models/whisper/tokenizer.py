@@ -50,7 +50,7 @@ class WhisperTokenizer:
         for token in tokens:
             pending.append(token)
             piece = self.decode(pending)
-            if piece.endswith("\ufffd"):  # a character of several bytes is not complete yet
+            if not piece.strip() or piece.endswith("\ufffd"):  # a space, or part of a character of several bytes
                 continue
             joins = not piece.startswith(" ") or all(c in _CLOSING for c in piece.strip())
             if words and joins:
@@ -59,4 +59,6 @@ class WhisperTokenizer:
             else:
                 words.append((piece.strip(), len(pending)))
             pending = []
+        if words and pending:
+            words[-1] = (words[-1][0], words[-1][1] + len(pending))
         return words

@@ -8,7 +8,7 @@ from models.base import Phone, Segment, SpeechFrames, Synthesizer, Voice
 from models.conv_tts import model as conv_tts
 from models.conv_tts.config import HOP_SAMPLES, SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.model import ConvTtsSynthesizer
-from models.conv_tts.network import ConvTts
+from models.conv_tts.network import ConvBlock, ConvTts
 from models.conv_tts.voices import speaker_weights
 from models.weights import WeightsError, load_weights
 
@@ -23,9 +23,7 @@ def phones(text: str, **controls: float) -> tuple[Phone, ...]:
         symbol, *flags = item.split(":")
         word += "w" in flags
         is_pause = symbol in "_,.?!"
-        result.append(
-            Phone(symbol, int("1" in flags), -1 if is_pause else word, "w" in flags, **controls)  # type: ignore[arg-type]
-        )
+        result.append(Phone(symbol, int("1" in flags), -1 if is_pause else word, "w" in flags, **controls))
     return tuple(result)
 
 
@@ -43,7 +41,7 @@ def tiny() -> ConvTtsSynthesizer:
     network = ConvTts(config)
     with torch.no_grad():
         for block in network.modules():
-            if hasattr(block, "scale"):
+            if isinstance(block, ConvBlock):
                 block.scale.fill_(1.0)
         network.cepstrum_mean[0] = -1.0
     return ConvTtsSynthesizer(network, "cpu", 8, _voices(config))
