@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from typing import NamedTuple
 
 from models.phones import VOWELS
@@ -31,6 +32,9 @@ _TO_INVENTORY = {
     "A": "eɪ", "I": "aɪ", "O": "oʊ", "W": "aʊ", "Y": "ɔɪ", "ᵊ": "ə", "ᵻ": "ɪ", "ɜ": "ɚ",
     "ɾ": "t", "ʔ": "t", "ʧ": "tʃ", "ʤ": "dʒ",
 }  # fmt: skip
+LONGEST_WORD = 64
+"""Longer spellings are not looked up (nor remembered)."""
+
 _VOICELESS = frozenset("p t k f θ".split())
 _SIBILANTS = frozenset("s z ʃ ʒ tʃ dʒ".split())
 _DOUBLED = re.compile(r"([bdfgklmnprtvz])\1$")
@@ -87,6 +91,8 @@ class Lexicon:
     def find(self, word: str, part: str = "DEFAULT") -> Pronunciation | None:
         """Pronunciation of one word (letters and inner apostrophes), or None if unknown."""
         key = (word, part)
+        if len(word) > LONGEST_WORD:
+            return None
         if key not in self._found:
             if len(self._found) > 200_000:  # bounds the memory of a long-lived server
                 self._found.clear()
@@ -102,11 +108,11 @@ class Lexicon:
         entry = self._gold.get(word)
         return phones_from_misaki(entry) if isinstance(entry, str) else None
 
-    def spellings(self) -> Mapping[str, Pronunciation]:
-        """Every plain lower-case or capitalised word of the list (training of letter-to-sound)."""
+    def spellings(self, stride: int = 1) -> Mapping[str, Pronunciation]:
+        """Every plain word of the list, or a sample of every ``stride``-th (training of letter-to-sound)."""
         found: dict[str, Pronunciation] = {}
         for table in (self._silver, self._gold):
-            for word in table:
+            for word in islice(table, 0, None, stride):
                 if word.isascii() and word.isalpha() and word[1:] == word[1:].lower() and len(word) > 1:
                     phones = self._listed(word, "DEFAULT")
                     if phones:

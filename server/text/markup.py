@@ -19,13 +19,13 @@ MAX_BREAK_MS = 60_000.0
 
 _ATTRIBUTE = r"[A-Za-z][\w:-]{0,30}\s{0,4}=\s{0,4}(?:\"[^\"<>]{0,100}\"|'[^'<>]{0,100}'|[^\s\"'<>/]{1,100})"
 TAG = re.compile(rf"<(?P<close>/?)(?P<name>[A-Za-z][\w:-]{{0,30}})(?P<rest>(?:\s{{1,4}}{_ATTRIBUTE}){{0,6}}+)\s{{0,4}}/?>")
-INLINE_PHONEMES = re.compile(r"<<(?P<phones>[^<>]{0,400})>>")
+INLINE_PHONEMES = re.compile(r"<<(?P<phones>[^<>\s]{1,400})>>")
 NON_VERBAL = re.compile(
     r"\[(?:laughter|laughs?|laughing|chuckles?|giggles?|sighs?|gasps?|coughs?|breath|breathes|inhales?|exhales?|sniffs?|sobs?"
     r"|crying|groans?|yawns?|clears throat|music|applause|silence|noise)\]",
     re.IGNORECASE,
 )
-_UNFINISHED = re.compile(r"<(?:/?(?:break|pause|spell|speed|volume|emotion)\b[^<>]{0,200}|<[^<>]{0,400}>?)$")
+_UNFINISHED = re.compile(r"<(?:/?(?:break|pause|spell|speed|volume|emotion)\b[^<>]{0,200}|<[^<>\s]{1,400}>?)$")
 _MARKUP = re.compile(rf"(?:{INLINE_PHONEMES.pattern})|(?:{TAG.pattern})|(?:{NON_VERBAL.pattern})", re.IGNORECASE)
 _ONE_ATTRIBUTE = re.compile(r"([A-Za-z][\w:-]{0,30})\s{0,4}=\s{0,4}(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'/]+))")
 _TIME = re.compile(r"\s*([0-9]{0,6}(?:\.[0-9]{0,6})?)\s*(ms|s|msec|sec|seconds?|milliseconds?)?\s*", re.IGNORECASE)

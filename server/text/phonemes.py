@@ -63,9 +63,9 @@ def parse_phonemes(text: str) -> ParsedPhonemes:
 def _read_piece(piece: str, stress: int, phones: list[PhoneWithStress], unknown: list[str]) -> int:
     """Append the phones of one piece; gives the stress still waiting for a vowel."""
     arpabet = piece.rstrip("012")
-    if arpabet in _ARPABET and len(arpabet) > 1:
-        digit = piece[len(arpabet) :]
-        phones.append(_stressed(_ARPABET[arpabet], int(digit[:1] or 0)))
+    if arpabet in _ARPABET:
+        symbol = "ə" if piece == "AH0" else _ARPABET[arpabet]
+        phones.append(_stressed(symbol, int(piece[len(arpabet) :][:1] or 0)))
         return stress
     plain = _without_marks(piece)
     index = 0
@@ -90,7 +90,7 @@ def _read_piece(piece: str, stress: int, phones: list[PhoneWithStress], unknown:
 
 def _without_marks(piece: str) -> str:
     """Strip diacritics that English does not tell apart, keeping ç and the syllabic mark."""
-    decomposed = unicodedata.normalize("NFD", piece).replace("ç", "ç")
+    decomposed = unicodedata.normalize("NFD", piece).replace("c\u0327", "\u00e7")
     kept = (char for char in decomposed if char == _SYLLABIC or not unicodedata.combining(char))
     return "".join(char for char in kept if char not in _SILENT)
 

@@ -107,6 +107,8 @@ def _compose(lexicon: Lexicon, word: str) -> Pronunciation:
 
 def _compound(lexicon: Lexicon, word: str) -> Pronunciation | None:
     """Two listed words written as one, each of at least four letters: "voicebank"."""
+    if len(word) > MAX_COMPOUND_LETTERS:
+        return None
     for split in range(len(word) - 4, 3, -1):
         first, second = lexicon.find(word[:split]), lexicon.find(word[split:])
         if first and second:
@@ -117,6 +119,8 @@ def _compound(lexicon: Lexicon, word: str) -> Pronunciation | None:
 def _demoted(phone: PhoneWithStress) -> PhoneWithStress:
     return PhoneWithStress(phone.symbol, 2) if phone.stress == 1 else phone
 
+
+MAX_COMPOUND_LETTERS = 24
 
 _CLITICS = frozenset(("s", "d", "ll", "ve", "re", "m", "t", ""))
 

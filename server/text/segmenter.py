@@ -295,7 +295,9 @@ def _unfinished_tag(text: str, start: int) -> bool:
     body = text[start + 1 :]
     if body.startswith("<"):
         inner = body[1:]
-        return "<" not in inner and inner.count(">") < 2 and (">" not in inner or inner.endswith(">"))
+        if "<" in inner or any(char.isspace() for char in inner):
+            return False
+        return inner.count(">") < 2 and (">" not in inner or inner.endswith(">"))
     return ">" not in body and "<" not in body
 
 

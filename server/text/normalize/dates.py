@@ -14,7 +14,7 @@ _MONTH = r"(?P<month>" + "|".join(sorted((name.capitalize() for name in _MONTH_O
 _DAY = r"(?P<day>[0-3]?\d)(?:st|nd|rd|th)?"
 _YEAR_AFTER = r"(?:(?P<comma>,?)\s(?P<year>[12]\d{3})(?![\d,.]\d|\d))?"
 
-_ISO = re.compile(r"(?P<year>[12]\d{3})-(?P<month>[01]\d)-(?P<day>[0-3]\d)(?:T(?=\d))?(?!\d)")
+_ISO = re.compile(r"(?P<year>[12]\d{3})-(?P<month>[01]\d)-(?P<day>[0-3]\d)(?:T(?=\d{2}:)|(?!\d))")
 _SLASHED = re.compile(r"(?P<one>\d{1,2})(?P<mark>[/.-])(?P<two>\d{1,2})(?P=mark)(?P<year>[12]\d{3}|\d{2})(?![\d/]|[.-]\d)")
 _DAY_MONTH = re.compile(rf"{_DAY}(?P<of>\sof)?\s{_MONTH}\b\.?{_YEAR_AFTER}")
 _MONTH_DAY = re.compile(rf"{_MONTH}\b\.?\s{_DAY}(?![\w:%]|[.,/-]\d){_YEAR_AFTER}")

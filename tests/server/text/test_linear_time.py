@@ -7,16 +7,16 @@ import pytest
 from server.text.frontend import Take, TextFrontEnd
 from server.types import Controls
 
-SHORT_CHARS = 1500
+SHORT_CHARS = 1000
 RATIO = 6
 GROWTH_ALLOWED = 3 * RATIO
 """Linear work gives 6, quadratic 36."""
 
 
 def process_s(front_end: TextFrontEnd, text: str) -> float:
-    """CPU seconds for a text, the least of three tries."""
+    """CPU seconds for a text, the lesser of two tries."""
     tries = []
-    for _ in range(3):
+    for _ in range(2):
         stream = front_end.open(Controls())
         started = time.process_time()
         stream.push(text)
@@ -27,9 +27,9 @@ def process_s(front_end: TextFrontEnd, text: str) -> float:
 
 @pytest.mark.parametrize(
     "unit",
-    ["a", "1", "a ", "1,", "1.", ".", "<", "<a ", "<<a|", "[", "a-", "a.", "'", "a'", "$1 ", "\n", "(", "a@", "a@b.", "1/", "1-",
-     "1:", "1 1/", "+1 ", "A", "Ab", "#a", "x=", "<break ", '<break time="1s"/>', "http://a/", "I", "é", "e\u0301", "😀", "5'", "- ",
-     "*", "_", "St. ", "1st ", "May 5 ", "²", "ⅷ"],
+    ["a", "1", "a ", "1,", "1.", ".", "<", "<a ", "<<a|", "[", "a-", "a.", "'", "a'", "$1 ", "\n", "(", "a@", "a@b.", "1/",
+     "1-", "1:", "1 1/", "+1 ", "A", "Ab", "#a", "x=", "<break ", '<break time="1s"/>', "http://a/", "I", "é", "e\u0301", "😀",
+     "5'", "- ", "*", "_", "St. ", "1st ", "May 5 ", "²", "ⅷ"],
 )  # fmt: skip
 def test_time_is_proportional_to_length(unit: str, front_end: TextFrontEnd) -> None:
     short = unit * (SHORT_CHARS // len(unit))
