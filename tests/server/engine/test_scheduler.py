@@ -90,6 +90,25 @@ class TestSteps:
             scheduler.measured(8, 0.008)
         assert len(scheduler.plan(0.0).step) == 8
 
+    def test_first_audio_in_the_order_of_the_text(self) -> None:
+        scheduler = Scheduler(8, POLICY)
+        for session, now_s in ((5, 0.0), (3, 0.1), (4, 0.2)):
+            with_text(scheduler, session, now_s)
+        for _ in range(50):
+            scheduler.measured(1, 0.025)
+        assert scheduler.plan(0.3).step == (5, 3)
+
+    def test_half_of_a_full_batch_is_kept_for_streams_about_to_run_dry(self) -> None:
+        scheduler = Scheduler(8, POLICY)
+        for session in range(4):
+            with_text(scheduler, session, 0.0, segments=9)
+        scheduler.plan(0.0)
+        for session in (0, 1):
+            scheduler.stepped(session, 0.1, 0, 0.0)
+        for _ in range(50):
+            scheduler.measured(1, 0.025)
+        assert scheduler.plan(0.1).step == (2, 0)
+
     def test_new_text_after_silence_is_a_first_audio_again(self) -> None:
         scheduler = Scheduler(4, POLICY)
         with_text(scheduler, 1, 0.0)
