@@ -199,6 +199,8 @@ class TextFeed:
         if not text.source.has_pending_text:
             text.oldest_s = None
             text.through_chars = text.entered_chars
+        elif not segments and mode is not Take.READY:
+            text.oldest_s = None  # an unfinished tag waits for its end, not for the clock
         elif segments or text.oldest_s is None:
             text.oldest_s = self._clock()
         ends_chars = [word.end_chars for segment in segments for word in segment.written]
