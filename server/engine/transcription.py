@@ -199,6 +199,8 @@ class Transcription:
             if windows and hearing.last is not None and _same_audio(hearing.last[0], windows[0]):
                 # No speech since the last partial decoding: its text is the final text.
                 hearing.results[windows[0].start_samples] = hearing.last[1]
+                hearing.last = None
+                self._on_transcript(True, self._clock() - windows[0].due_s)
             waiting.append([Job(hearing, w) for w in windows if w.start_samples not in hearing.results])
         return waiting
 
