@@ -16,13 +16,13 @@ from server.text.normalize.tokens import PauseMark, Token, fold, tokens_of
 
 _DIGIT_RULES: tuple[Rule, ...] = (
     dates.iso_date, dates.slashed_date, dates.hour_range, dates.clock, dates.hour, phone_numbers.phone_number,
-    phone_numbers.identifier, dates.decade, money.currency_last, money.cents, units.height, quantities.dimensions,
+    phone_numbers.identifier, dates.decade, money.currency_last, money.cents, units.height, units.inches, quantities.dimensions,
     units.measure, units.scaled, dates.day_month, quantities.ordinal, quantities.fraction, quantities.version,
     quantities.ratio, quantities.span, words.mixed, web.address, quantities.plain,
 )  # fmt: skip
 _LETTER_RULES: tuple[Rule, ...] = (
     web.address, dates.month_day, dates.weekdays, abbreviation, money.currency_first,
-    words.roman_numeral, words.version_label, words.mixed,
+    words.roman_numeral, words.ampersand_name, words.version_label, words.mixed,
     words.acronym, words.camel_case, words.word,
 )  # fmt: skip
 _SIGN_RULES: tuple[Rule, ...] = (

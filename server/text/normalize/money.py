@@ -38,22 +38,25 @@ _SCALES = {
     "B": "billion", "bn": "billion", "T": "trillion", "tn": "trillion", "trn": "trillion",
 }  # fmt: skip
 _SCALE = r"(?:(?P<gap>\s?)(?P<scale>thousand|million|billion|trillion|hundred|[kKmMbBT]|mn|mm|bn|tn|trn)\b)?"
+_AMOUNT = rf"(?:\d{{1,9}},\d{{2}}(?![\d,])|{NUMBER})"
 _BEFORE = re.compile(
     rf"(?P<sign>[-+]?)(?P<currency>(?:US|CA|AU|[CAR])?\$|[€£¥₹₩₽₿₺₴]|(?:USD|EUR|GBP|CHF|CAD|AUD)\s)\s?(?P<minus>-?)"
-    rf"(?P<amount>{NUMBER})(?:\s?[-–]\s?(?P<symbol>[{SYMBOLS}]?)(?P<upper>{NUMBER}))?{_SCALE}"
+    rf"(?P<amount>{_AMOUNT})(?:\s?[-–]\s?(?P<symbol>[{SYMBOLS}]?)(?P<upper>{NUMBER}))?{_SCALE}"
 )
 _AFTER = re.compile(
-    rf"(?P<sign>-?)(?P<amount>{NUMBER})(?P<scale>\s(?:thousand|million|billion|trillion))?\s?"
+    rf"(?P<sign>-?)(?P<amount>{_AMOUNT})(?P<scale>\s(?:thousand|million|billion|trillion))?\s?"
     rf"(?P<currency>[{SYMBOLS}](?!\d)|(?:USD|EUR|GBP|JPY|CHF|CAD|AUD|INR|CNY)\b)"
 )
 _CENTS = re.compile(rf"({NUMBER})\s?¢")
-_PER = re.compile(r"/(hour|hr|day|week|wk|month|mo|year|yr|person|user|seat|min|minute|kg|lb|gallon|unit|night|token)\b")
-_PER_NAMES = {"hr": "hour", "wk": "week", "mo": "month", "yr": "year", "min": "minute", "kg": "kilogram", "lb": "pound"}
+RATE = re.compile(r"/(hour|hr|day|week|wk|month|mo|year|yr|person|user|seat|min|minute|kg|lb|gallon|unit|night|token)\b")
+RATE_NAMES = {"hr": "hour", "wk": "week", "mo": "month", "yr": "year", "min": "minute", "kg": "kilogram", "lb": "pound"}
 
 
 def amount_in_words(amount: str, currency: str, scale: str = "") -> str:
     """ "3.50" and "$" as "three dollars and fifty cents"."""
     one, many, small_one, small_many = _CURRENCIES[currency.strip()]
+    if amount[-3:-2] == ",":  # a decimal comma
+        amount = amount.replace(",", ".")
     whole, point, decimals = amount.partition(".")
     plain = whole.replace(",", "")
     if scale:
@@ -100,9 +103,9 @@ def _spread(phrase: str, scale: str, found: re.Match[str], end: int) -> list[tup
 
 
 def _with_rate(source: Source, parts: list[tuple[str, int, int]], end: int) -> Reading:
-    rate = _PER.match(source.text, end)
+    rate = RATE.match(source.text, end)
     if rate:
-        parts = [*parts, (f"per {_PER_NAMES.get(rate[1], rate[1])}", rate.start(), rate.end())]
+        parts = [*parts, (f"per {RATE_NAMES.get(rate[1], rate[1])}", rate.start(), rate.end())]
         end = rate.end()
     return parts, end
 

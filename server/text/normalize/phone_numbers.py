@@ -12,12 +12,13 @@ _NORTH_AMERICAN = re.compile(
 )
 _INTERNATIONAL = re.compile(r"\+\d{1,3}(?:[ .\-]?\(?\d{1,5}\)?){1,6}+(?![\w])")
 _LOCAL = re.compile(r"[2-9]\d{2}-\d{4}(?![\w-]|\.\d)")
-_GROUPED = re.compile(r"\d{4}(?:[ -]\d{4}){2,4}+(?![\w-])|\d{3}-\d{2}-\d{4}(?![\w-])")
+_GROUPED = re.compile(r"\d{4}(?:[ -]\d{4}){2,4}+(?![\w-])|\d{3}-\d{2}-\d{4}(?![\w-])|\d{5}-\d{4}(?![\w-])")
 _GROUP = re.compile(r"\d+|ext|x")
 _CUES = frozenset(
     "code pin extension ext zip passcode password otp id account routing serial tracking postcode confirmation".split()
 )
 _RUN = re.compile(r"\d{3,10}(?![\w]|[.,:/-]\d)")
+_ERAS = frozenset(("AD", "BC", "CE", "BCE", "IN", "OF", "BY"))
 _PAIR_CUES = frozenset("boeing airbus flight route highway interstate".split())
 
 
@@ -61,6 +62,10 @@ def identifier(source: Source, position: int) -> Reading | None:
         previous = cue[-1].strip(":,") if cue else ""
     if previous in _CUES:
         return [(numbers.digits(found[0]), position, found.end())], found.end()
-    if previous in _PAIR_CUES and len(found[0]) in (3, 4):
+    written = source.previous_word(position)
+    if len(found[0]) == 5 and len(written) == 2 and written.isupper():  # a state and its ZIP code
+        return [(numbers.digits(found[0]), position, found.end())], found.end()
+    model = len(found[0]) == 4 and len(written) in (2, 3) and written.isupper() and written.isalpha() and written not in _ERAS
+    if model or (previous in _PAIR_CUES and len(found[0]) in (3, 4)):
         return [(numbers.pairs(found[0]), position, found.end())], found.end()
     return None

@@ -3,10 +3,13 @@
 import re
 
 from server.text.normalize import numbers
+from server.text.normalize.dates import MONTHS
 from server.text.normalize.source import NUMBER, Reading, Source
 
 _FRACTION = re.compile(r"(?:(?P<whole>\d{1,6})\s)?(?P<top>\d{1,4})/(?P<bottom>\d{1,4})(?![\w/]|\.\d)")
 _SAID_AS_PAIR = frozenset(("24/7", "9/11", "50/50", "20/20", "60/40", "80/20"))
+_DATE_CUES = frozenset("on by due until till before after since from through starting ending dated date".split())
+_DAYS_RATHER_THAN_FRACTIONS = frozenset((11, 13, 14, 15, 17, 18, 19, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31))
 _VULGAR = re.compile(rf"(\d{{0,6}})\s?([{numbers.VULGAR_FRACTIONS}])")
 _ORDINAL = re.compile(r"(\d{1,3}(?:,\d{3})++|\d{1,15})(?:st|nd|rd|th)\b", re.IGNORECASE)
 _VERSION = re.compile(r"\d{1,5}(?:\.\d{1,5}){2,6}+(?!\w)")
@@ -35,12 +38,23 @@ def fraction(source: Source, position: int) -> Reading | None:
     top, bottom = int(found["top"]), int(found["bottom"])
     if bottom == 0:
         return None
+    if not found["whole"] and _is_month_and_day(source, position, top, bottom):
+        month, day = (bottom, top) if source.day_first or top > 12 else (top, bottom)
+        return [(f"{MONTHS[month - 1]} {numbers.ordinal(str(day))}", position, found.end())], found.end()
     if not found["whole"]:
         return [(numbers.fraction(top, bottom), position, found.end())], found.end()
     if top >= bottom:
         return None
     first, _, rest = numbers.mixed_fraction(found["whole"], top, bottom).partition(" and ")
     return [(first, position, found.end("whole")), (f"and {rest}", found.start("top"), found.end())], found.end()
+
+
+def _is_month_and_day(source: Source, position: int, top: int, bottom: int) -> bool:
+    """``on 12/25``: a date after words of time, or where the fraction would be a strange one."""
+    if not (1 <= min(top, bottom) <= 12 and max(top, bottom) <= 31):
+        return False
+    dated = source.previous_word(position).lower() in _DATE_CUES
+    return dated or (top <= 12 and bottom in _DAYS_RATHER_THAN_FRACTIONS)
 
 
 def ordinal(source: Source, position: int) -> Reading | None:
@@ -81,6 +95,8 @@ def span(source: Source, position: int) -> Reading | None:
 def dimensions(source: Source, position: int) -> Reading | None:
     """The first side of ``1920x1080`` and the word "by"."""
     found = _BY.match(source.text, position)
+    if found and found[1] == "0":  # a hexadecimal number
+        return None
     return ([(f"{numbers.number(found[1])} by", position, found.end())], found.end()) if found else None
 
 

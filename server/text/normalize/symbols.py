@@ -2,6 +2,8 @@
 
 import re
 
+from server.text.normalize.money import RATE, RATE_NAMES
+from server.text.normalize.numbers import digits
 from server.text.normalize.source import Reading, Source
 from server.text.normalize.tokens import PauseMark
 
@@ -21,7 +23,8 @@ _TWO_CHARS = {
     "<=": "less than or equal to", ">=": "greater than or equal to", "!=": "is not equal to", "==": "equals",
     "=>": "", "->": "to", "<": "less than", ">": "greater than",
 }  # fmt: skip
-_SIGN = re.compile(r"[-+~](?=[.\d$€£])")
+_NUMBER_SIGN = re.compile(r"#(\d{4,15})(?![\w]|[.,]\d)")
+_SIGN = re.compile(r"[-–+~](?=[.\d$€£])")
 _PLUS_PLUS = re.compile(r"\+{2}|\+(?=\s|[.,;:!?)]|$)")
 _ENDS_NUMBER = frozenset("%°¢€£)²³")
 _DASHES = re.compile(r"\s*(?:-{2,}|[—–]|(?<=\s)-(?=\s))")
@@ -33,7 +36,15 @@ def spoken_symbol(source: Source, position: int) -> Reading | None:
     text, char = source.text, source.char(position)
     before, after = source.char(position - 1), source.char(position + 1)
     if char == "#" and after.isdigit():
+        found = _NUMBER_SIGN.match(text, position)
+        if found:  # ticket and order numbers
+            return [("number", position, position + 1), (digits(found[1]), position + 1, found.end())], found.end()
         return [("number", position, position + 1)], position + 1
+    rate = RATE.match(text, position) if char == "/" else None
+    if rate:
+        return [(f"per {RATE_NAMES.get(rate[1], rate[1])}", position, rate.end())], rate.end()
+    if char == "^" and after.isalnum():
+        return [("to the power of", position, position + 1)], position + 1
     if char == "*":
         found = _MULTIPLIED.match(text, position)
         times = found is not None and _number_ends(source, position)
@@ -58,8 +69,10 @@ def _signed(source: Source, position: int, char: str, before: str) -> str | None
     """Signs right before a number: minus, plus, about; "to" between two amounts ("10%-20%")."""
     if not _SIGN.match(source.text, position):
         return None
-    if char == "-" and before in _ENDS_NUMBER and before:
+    if char in "-–" and before and (before in _ENDS_NUMBER or (before.isalnum() and source.char(position + 1) in "$€£")):
         return "to"
+    if char == "–":
+        return None
     if before and (before.isalnum() or before in "-.,'"):
         return None
     if char == "-" and before.isspace() and source.char(position - 2).isdigit():
@@ -109,6 +122,8 @@ def punctuation(source: Source, position: int) -> tuple[PauseMark | None, int]:
     if char == ".":
         ends = not source.char(position + 1).isdigit()
         return (PauseMark(".", position) if ends else None), position + 1
+    if char == "/" and text[max(0, position - 1) : position + 2] == " / ":
+        return PauseMark(",", position), position + 1
     if char in ":," and source.char(position - 1).isdigit() and source.char(position + 1).isdigit():
         return None, position + 1
     return (PauseMark(_PAUSES[char], position) if char in _PAUSES else None), position + 1

@@ -35,11 +35,11 @@ _REGULAR = {
 _NEEDS_NO_SPACE = frozenset("A J N t in pt MP ac x V".split())
 """Also English words, letters or labels: only right after the number."""
 
-_MEASURE = re.compile(
-    rf"(?P<number>[-+]?{NUMBER})(?P<space>\s?)(?P<unit>sq ft|[A-Za-zµΩ°%‰℃]{{1,6}}(?:/[A-Za-zµ]{{1,4}}\b)?[²³]?)(?![^\W_])"
-)
+_UNIT = r"sq ft|[A-Za-zµΩ°%‰℃]{1,6}(?:/[A-Za-zµ]{1,4}(?![A-Za-z]))?[²³]?"
+_MEASURE = re.compile(rf"(?P<number>[-+]?{NUMBER})(?P<space>\s?)(?P<unit>{_UNIT})(?![^\W_])")
 _SHORT_SCALE = {"k": "thousand", "M": "million", "B": "billion"}
-_SCALED = re.compile(rf"({NUMBER})([MBk])\b")
+_SCALED = re.compile(rf"({NUMBER})(k\b|[MB](?=\s(?:[a-z]+s\b|people\b)))")
+_INCHES = re.compile(rf"({NUMBER})(?:\s?in\.(?=\s[a-z(]|,)|\"(?!\w))")
 _HEIGHT = re.compile(r"(\d{1,2})'\s?(\d{1,2})(?:\"|''|(?![\w']))")
 _POWER = {"²": "square ", "³": "cubic "}
 
@@ -82,6 +82,15 @@ def scaled(source: Source, position: int) -> Reading | None:
     if not found:
         return None
     return [(f"{numbers.number(found[1])} {_SHORT_SCALE[found[2]]}", found.start(), found.end())], found.end()
+
+
+def inches(source: Source, position: int) -> Reading | None:
+    """``4 in. tall``, and ``6"`` where the mark cannot close a quotation."""
+    found = _INCHES.match(source.text, position)
+    if not found or (found[0].endswith('"') and source.text.count('"', max(0, position - 300), position) % 2):
+        return None
+    name = spoken_unit("in", found[1] == "1")
+    return [(f"{numbers.number(found[1])} {name}", position, found.end())], found.end()
 
 
 def height(source: Source, position: int) -> Reading | None:

@@ -27,6 +27,7 @@ _ROMAN_ALONE = frozenset("II III IV VI VII VIII IX XI XII XIII XIV XVI XVII XVII
 _MIXED = re.compile(r"(?=[^\W\d_]{1,24}\d|\d{1,12}[^\W\d_])[^\W_]{1,48}(?!\w)")
 _RUNS = re.compile(r"\d+|[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+")
 _VERSION = re.compile(r"[vV](\d{1,5}(?:\.\d{1,5}){0,6})(?![\w])")
+_AMPERSAND = re.compile(r"([A-Z]{1,3})&([A-Z]{1,3})(?![A-Za-z])")
 _PLURAL_ACRONYM = re.compile(r"([A-Z]{2,6})(?:'?s)(?![\w'])")
 _CAMEL = re.compile(r"(?=[^\W\d_]*?[^\W\d_A-Z][A-Z])[^\W\d_]+")
 _HYPHENATED = re.compile(rf"{WORD.pattern}(?:-{WORD.pattern}){{1,3}}(?![\w-])")
@@ -73,13 +74,24 @@ def mixed(source: Source, position: int) -> Reading | None:
         text = run[0]
         if text.isdigit():
             after_letter = run.start() > 0
-            phrase = numbers.pairs(text) if after_letter and text[0] != "0" else numbers.cardinal(text)
+            if len(text) > 4:
+                phrase = numbers.digits(text)
+            else:
+                phrase = numbers.pairs(text) if after_letter and text[0] != "0" else numbers.cardinal(text)
         elif len(text) == 1 or (text.isupper() and len(text) < 5):
             phrase = letters(text) if english_lexicon().acronym(text) is None or len(text) < 3 else text
         else:
             phrase = text
         parts.append((phrase, position + run.start(), position + run.end()))
     return parts, found.end()
+
+
+def ampersand_name(source: Source, position: int) -> Reading | None:
+    """``AT&T``, ``R&D``: letters on both sides."""
+    found = _AMPERSAND.match(source.text, position)
+    if not found:
+        return None
+    return [(f"{letters(found[1])} and {letters(found[2])}", position, found.end())], found.end()
 
 
 def acronym(source: Source, position: int) -> Reading | None:
@@ -95,7 +107,7 @@ def acronym(source: Source, position: int) -> Reading | None:
         return None
     if word in _SPELLED and not source.shouting:
         return [(letters(word), position, end)], end
-    return [(word if english_lexicon().acronym(word) and not source.shouting else _quiet(word), position, end)], end
+    return [(_quiet(word), position, end)], end
 
 
 def _is_word(capitals: str) -> bool:
@@ -105,9 +117,9 @@ def _is_word(capitals: str) -> bool:
 
 
 def _quiet(word: str) -> str:
-    """Capitals as a word if it is one in small letters, else as letters (up to five) or as they are."""
-    if english_lexicon().find(word.lower()) is not None and word not in ("TV", "PC"):
-        return word.lower()
+    """Capitals as they are if they are a word in small letters or long, else as letters."""
+    if english_lexicon().find(word.lower()) is not None:
+        return word
     return letters(word) if len(word) < 6 and word.isascii() else word
 
 

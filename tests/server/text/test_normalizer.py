@@ -117,7 +117,7 @@ REPLACEMENTS = Replacements(
         ("SQL and sql.", "sequel and sequel ."),
         ("mysql stays", "mysql stays"),
         ("New York, York", "the big apple , yorick"),
-        ("polish Polish POLISH", "shine shine polish"),
+        ("polish Polish POLISH", "shine shine POLISH"),
         ("one GB!", "one five gigs !"),
     ],
 )
