@@ -182,7 +182,9 @@ def _stop_on_signals(server: "uvicorn.Server") -> asyncio.Event:
 
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, asyncio turns Nagle's algorithm off on what is accepted (bpo-27456). Without it the
+    # second piece of an answer waited for the client's delayed acknowledgement: 44 ms on loopback instead of 1.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
