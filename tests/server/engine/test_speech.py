@@ -3,85 +3,22 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Callable
 
 import numpy as np
 import pytest
 
-from models.base import Pcm
-from server.config import Limits
 from server.engine.engine import Engine
-from server.engine.streams import SpeechStream
-from server.engine.text_feed import read_whole
-from server.errors import Busy, DeadlineExceeded, InternalError, InvalidRequest, ShuttingDown
-from server.metrics import Metrics, stage_durations_s
+from server.errors import InternalError, InvalidRequest
+from server.metrics import stage_durations_s
 from server.types import (
     MAX_TRANSCRIPT_CHARS,
     Controls,
-    SpeechEvent,
     SpeechFlushed,
-    SpeechRequest,
     SpokenAudio,
     SpokenTimes,
 )
-from tests.fakes import ANNA, BERT, LETTERS, FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer, render
-
-
-def build(model: FakeSynthesizer, **limits: float) -> Engine:
-    return Engine(
-        synthesizers={"fake": model},
-        recognizers={"fake": FakeRecognizer()},
-        detector=FakeDetector(),
-        front_end=FakeFrontEnd(),
-        limits=Limits.model_validate(limits),
-        metrics=Metrics(),
-    )
-
-
-@pytest.fixture
-def model() -> FakeSynthesizer:
-    return FakeSynthesizer()
-
-
-@pytest.fixture
-async def engine(model: FakeSynthesizer) -> AsyncIterator[Engine]:
-    engine = build(model)
-    await engine.start()
-    yield engine
-    model.gate.set()
-    await engine.stop(0)
-
-
-def request(**changes: object) -> SpeechRequest:
-    return SpeechRequest(**{"family": "fake", "voice": ANNA, "request_id": "test", **changes})  # type: ignore[arg-type]
-
-
-async def collect(stream: SpeechStream) -> list[SpeechEvent]:
-    async with asyncio.timeout(20):
-        return [event async for event in stream]
-
-
-async def say(engine: Engine, *pieces: str, **changes: object) -> list[SpeechEvent]:
-    stream = engine.speak(request(**changes))
-    for piece in pieces:
-        stream.push(piece)
-    stream.finish()
-    return await collect(stream)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - a test looks from outside
-            await asyncio.sleep(0.005)
-
-
-def audio(events: list[SpeechEvent]) -> Pcm:
-    return np.concatenate([event.pcm for event in events if isinstance(event, SpokenAudio)])
-
-
-def expected(*sentences: str) -> Pcm:
-    segments = [s.segment for text in sentences for s in read_whole(FakeFrontEnd(), text)]
-    return np.concatenate([render(segment, ANNA, 0)[0] for segment in segments])
+from tests.fakes import ANNA, BERT, LETTERS, FakeSynthesizer
+from tests.server.engine.speech_harness import audio, build, collect, expected, request, say, until
 
 
 class TestContexts:
@@ -265,128 +202,6 @@ class TestCancel:
         model.gate.set()
         assert np.array_equal(audio(await collect(first)), expected("One."))
         assert await collect(second) == []
-        await engine.stop(0)
-
-
-class TestLeases:
-    async def test_client_that_never_reads(self) -> None:
-        """It stops stepping once its output is full, loses its slot, and disturbs nobody."""
-        model = FakeSynthesizer(max_slots=2)
-        engine = build(model, stall_timeout_s=0.4)
-        await engine.start()
-        stalled = engine.speak(request())
-        stalled.push("word " * 3000 + ".")
-        stalled.finish()
-        await until(lambda: engine.snapshot().models[0].active == 1)
-        assert np.array_equal(audio(await say(engine, "Not my problem.")), expected("Not my problem."))
-        await until(lambda: model.slots_in_use == 0)
-        assert stalled._session.unread_s < 20.0 + 0.2, "output is not bounded"
-        with pytest.raises(DeadlineExceeded):
-            await collect(stalled)
-        await engine.stop(0)
-
-    async def test_slow_reader_gets_everything(self, engine: Engine) -> None:
-        stream = engine.speak(request())
-        text = "word " * 200 + "."
-        stream.push(text)
-        stream.finish()
-        await until(lambda: stream._session.throttled)
-        assert np.array_equal(audio(await collect(stream)), expected(text))
-
-    async def test_idle_context_ends_well(self) -> None:
-        engine = build(FakeSynthesizer(), context_idle_s=0.2)
-        await engine.start()
-        stream = engine.speak(request())
-        stream.push("One.")
-        assert np.array_equal(audio(await collect(stream)), expected("One."))
-        assert engine.snapshot().open_sessions == 0
-        await engine.stop(0)
-
-    async def test_held_text_keeps_the_context(self) -> None:
-        engine = build(FakeSynthesizer(), context_idle_s=0.1)
-        await engine.start()
-        stream = engine.speak(request(max_buffer_delay_ms=600))
-        stream.push("No end yet")
-        assert np.array_equal(audio(await collect(stream)), expected("No end yet"))
-        await engine.stop(0)
-
-    async def test_silent_context_lends_its_slot_and_goes_on(self) -> None:
-        model = FakeSynthesizer(max_slots=1)
-        engine = build(model)
-        await engine.start()
-        open_one = engine.speak(request())
-        open_one.push("One.")
-        events: list[SpeechEvent] = []
-        while not events or len(audio([e for e in events if isinstance(e, SpokenAudio)] or [SILENT])) < len(expected("One.")):
-            events.append(await anext(open_one))
-        assert np.array_equal(audio(await say(engine, "Guest.")), expected("Guest."))
-        open_one.push("Two.")
-        open_one.finish()
-        events += await collect(open_one)
-        assert np.array_equal(audio(events), expected("One.", "Two."))
-        times = [event for event in events if isinstance(event, SpokenTimes)]
-        assert times[1].written[0].start_s == pytest.approx(len(expected("One.")) / 24_000)
-        await engine.stop(0)
-
-
-SILENT = SpokenAudio(np.zeros(0, np.float32), 0.0, 0)
-
-
-class TestAdmission:
-    async def test_overflow_is_refused_at_once(self) -> None:
-        model = FakeSynthesizer(max_slots=1)
-        engine = build(model, max_queued_sessions=1)
-        await engine.start()
-        model.gate.clear()
-        streams = [engine.speak(request()) for _ in range(2)]
-        with pytest.raises(Busy) as caught:
-            engine.speak(request())
-        assert caught.value.retry_after_s
-        for stream in streams:
-            stream.push("Yes.")
-            stream.finish()
-        await until(lambda: engine.snapshot().models[0].queued == 1 or model.slots_in_use == 1)
-        model.gate.set()
-        for stream in streams:
-            assert np.array_equal(audio(await collect(stream)), expected("Yes."))
-        assert np.array_equal(audio(await say(engine, "Room again.")), expected("Room again."))
-        await engine.stop(0)
-
-    async def test_not_ready_before_start(self) -> None:
-        engine = build(FakeSynthesizer())
-        assert not engine.ready
-        with pytest.raises(ShuttingDown):
-            engine.speak(request())
-
-    async def test_drain_lets_streams_finish_and_takes_no_more(self) -> None:
-        model = FakeSynthesizer(step_s=0.01)
-        engine = build(model)
-        await engine.start()
-        stream = engine.speak(request())
-        stream.push("One two three four five six.")
-        stream.finish()
-        stopping = asyncio.create_task(engine.stop(10))
-        await asyncio.sleep(0)
-        assert not engine.ready
-        with pytest.raises(ShuttingDown):
-            engine.speak(request())
-        assert np.array_equal(audio(await collect(stream)), expected("One two three four five six."))
-        await stopping
-
-    async def test_end_of_draining_ends_the_rest(self) -> None:
-        engine = build(FakeSynthesizer())
-        await engine.start()
-        stream = engine.speak(request())
-        stream.push("One.")
-        await engine.stop(0.05)
-        with pytest.raises(ShuttingDown):
-            await collect(stream)
-
-    async def test_start_fails_as_the_model_fails(self) -> None:
-        engine = build(FakeSynthesizer(fault_symbol=LETTERS["r"]))
-        with pytest.raises(RuntimeError, match="symbol that fails"):
-            await engine.start()
-        assert not engine.ready
         await engine.stop(0)
 
 
