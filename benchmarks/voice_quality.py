@@ -34,7 +34,7 @@ from benchmarks.speech_measures import (
 from models.base import Phone, PhoneTime, Segment, Synthesizer, Voice
 from models.conv_tts.config import FRAME_MS, SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.model import load
-from models.phones import PHONES
+from models.phones import PAUSES, PHONES
 from server.text.frontend import TextFrontEnd
 from server.types import Controls
 from training.sentences import held_out, load_sentences
@@ -140,8 +140,8 @@ def evaluate_voice(
 
 
 def _timed_distortion(model: Synthesizer, voice: Voice, teacher: str, sentences: list[str]) -> tuple[float, float]:
-    """Mel-cepstral distortion with the teacher's durations, and our own length over the teacher's."""
-    distances, our_frames, their_frames = [], 0.0, 0.0
+    """Mel-cepstral distortion with the teacher's durations, and how long our words are over the teacher's."""
+    distances, our_samples, their_samples = [], 0, 0
     for sentence in sentences:
         words = read_words(sentence)
         assert words is not None
@@ -156,9 +156,15 @@ def _timed_distortion(model: Synthesizer, voice: Voice, teacher: str, sentences:
         gain = np.sqrt(np.square(source).mean() / np.square(pcm).mean())
         distances.append(mel_cepstral_distortion_db(pcm * gain, source))
         free = say(model, voice, [Segment(tuple(replace(phone, duration_ms=None) for phone in timed.phones))])
-        our_frames += len(free.pcm)
-        their_frames += len(spoken.pcm)
-    return float(np.mean(distances)), our_frames / their_frames
+        our_samples += _words_samples(free)
+        their_samples += _words_samples(spoken)
+    return float(np.mean(distances)), our_samples / their_samples
+
+
+def _words_samples(spoken: Spoken) -> int:
+    """Samples in all words, without pauses."""
+    pairs = zip(spoken.phones, spoken.times, strict=True)
+    return sum(time.end_samples - time.start_samples for phone, time in pairs if phone.symbol not in PAUSES)
 
 
 def _segment_like(phones: np.ndarray, durations_frames: np.ndarray) -> Segment:

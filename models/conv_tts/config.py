@@ -20,6 +20,10 @@ EDGE_PAUSE_FRAMES = 4
 """Length of the pause before the first word of a segment: 20 ms."""
 
 
+PAUSE_STRETCH = {",": 1.2, ".": 2.0, "?": 2.0, "!": 2.0}
+"""The teacher hurries from sentence to sentence (0.12 s); predicted pauses are this much longer."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConvTtsConfig:
     """Widths and depths of the network; see `models.conv_tts.network`."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import Phone
-from models.conv_tts.config import FRAME_MS
+from models.conv_tts.config import FRAME_MS, PAUSE_STRETCH
 
 _LONGEST_PHONE_FRAMES = 400.0
 
@@ -32,15 +32,18 @@ def lay_out(phones: Sequence[Phone], log_durations: NDArray[np.float64], remaind
         remainder_frames: from the segment before.
     """
     predicted = np.exp(np.minimum(log_durations, math.log(_LONGEST_PHONE_FRAMES)))
-    wanted = np.array(
-        [
-            max(frames / phone.speed, 1.0) if phone.duration_ms is None else phone.duration_ms / FRAME_MS
-            for phone, frames in zip(phones, predicted, strict=True)
-        ]
-    )
+    pairs = zip(phones, predicted, strict=True)
+    wanted = np.array([_wanted_frames(phone, float(frames)) for phone, frames in pairs])
     exact_ends = remainder_frames + np.cumsum(wanted)
     # Half up, not half to even: a length in whole frames then stays what it is, wherever it starts.
     ends = np.maximum(np.floor(exact_ends + 0.5), 0).astype(np.int64)
     durations = np.diff(ends, prepend=0)
     left_over = float(exact_ends[-1] - ends[-1]) if len(ends) else remainder_frames
     return Timing(durations, left_over)
+
+
+def _wanted_frames(phone: Phone, predicted_frames: float) -> float:
+    """The length of a phone before rounding."""
+    if phone.duration_ms is not None:
+        return phone.duration_ms / FRAME_MS
+    return max(predicted_frames * PAUSE_STRETCH.get(phone.symbol, 1.0) / phone.speed, 1.0)

@@ -89,8 +89,10 @@ def median_f0_hz(pcm: np.ndarray) -> float:
     return float(np.median(found))
 
 
-@pytest.mark.parametrize("sizes", [(1,), (3, 50), (10, 16, 24, 32, 40), (7, 13), (200,)])
-@pytest.mark.parametrize("which", ["voice_model", "tiny"])
+@pytest.mark.parametrize(
+    ("which", "sizes"),
+    [("tiny", (1,)), ("tiny", (3, 50)), ("tiny", (7, 13)), ("voice_model", (10, 16, 24, 32, 40)), ("voice_model", (5, 90))],
+)
 def test_chunks_give_the_samples_of_the_whole(
     which: str, sizes: tuple[int, ...], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

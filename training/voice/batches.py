@@ -15,6 +15,8 @@ _PAUSE_INDICES = frozenset(PHONE_INDEX[symbol] for symbol in PAUSES)
 _DROP_EDGE_PAUSE = 0.2
 _PLAIN_PAUSE = 0.08
 _CUT_AT_PAUSE = 0.3
+_LONG_PAUSE = 0.02
+_LONG_PAUSE_FRAMES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Batch:
     """[B, P, 1]."""
     durations: Tensor
     """[B, P] float, frames; 1 past a row's end."""
+    timed: Tensor
+    """[B, P], 1 where the duration is one to learn: a phone, not a pause made long."""
     speakers: Tensor
     """[B, speakers] weights."""
     frame_phone: Tensor
@@ -43,7 +47,8 @@ def augment(utterance: Utterance, rng: random.Random) -> Utterance:
     """Make the segments a server sends out of whole sentences.
 
     Some are cut at a pause inside, as text that streams in is; some lack the pause before
-    their first word, as all but the first of a context do; some pauses become plain ones.
+    their first word, as all but the first of a context do; some pauses become plain ones,
+    and of these some last half a second to a second, as a ``<break>`` may.
     """
     phones, durations, frames = utterance.phones, utterance.durations_frames, utterance.frames
     inside = [k for k in range(3, len(phones) - 3) if phones[k, 0] in _PAUSE_INDICES]
@@ -60,6 +65,14 @@ def augment(utterance: Utterance, rng: random.Random) -> Utterance:
     if plain:
         phones = phones.copy()
         phones[plain, 0] = PHONE_INDEX["_"]
+    long = [k for k in plain if rng.random() < _LONG_PAUSE / _PLAIN_PAUSE]
+    if long:
+        extra = np.zeros(len(frames), dtype=np.int64)
+        middles = (np.cumsum(durations) - durations // 2 - 1)[long]
+        extra[middles] = rng.randint(_LONG_PAUSE_FRAMES, 2 * _LONG_PAUSE_FRAMES)
+        frames = np.repeat(frames, 1 + extra, axis=0)
+        durations = durations.copy()
+        durations[long] += extra[middles].astype(np.int16)
     return Utterance(utterance.speaker, phones, durations, frames)
 
 
@@ -70,6 +83,7 @@ def collate(utterances: list[Utterance], speakers: int) -> Batch:
     longest_frames = max(len(u.frames) for u in utterances)
     phones = np.zeros((rows, longest_phones, 3), dtype=np.int64)
     durations = np.ones((rows, longest_phones), dtype=np.float32)
+    timed = np.zeros((rows, longest_phones), dtype=np.float32)
     phone_mask = np.zeros((rows, longest_phones, 1), dtype=np.float32)
     frame_phone = np.zeros((rows, longest_frames), dtype=np.int64)
     frame_index = np.zeros((rows, longest_frames), dtype=np.float32)
@@ -78,6 +92,7 @@ def collate(utterances: list[Utterance], speakers: int) -> Batch:
     for row, u in enumerate(utterances):
         p, t = len(u.phones), len(u.frames)
         phones[row, :p], durations[row, :p], phone_mask[row, :p] = u.phones, u.durations_frames, 1
+        timed[row, :p] = (u.durations_frames < _LONG_PAUSE_FRAMES) | (u.phones[:, 0] != PHONE_INDEX["_"])
         frame_phone[row, :t] = np.repeat(np.arange(p), u.durations_frames)
         starts = np.cumsum(u.durations_frames) - u.durations_frames
         frame_index[row, :t] = np.arange(t) - starts[frame_phone[row, :t]]
@@ -85,7 +100,7 @@ def collate(utterances: list[Utterance], speakers: int) -> Batch:
         frame_weight[row, :t] = np.where(is_pause[frame_phone[row, :t]], 0.3, 1.0)
         targets[row, :t] = u.frames
     one_hot = np.eye(speakers, dtype=np.float32)[[u.speaker for u in utterances]]
-    arrays = (phones, phone_mask, durations, one_hot, frame_phone, frame_index, frame_weight, targets)
+    arrays = (phones, phone_mask, durations, timed, one_hot, frame_phone, frame_index, frame_weight, targets)
     return Batch(*(torch.from_numpy(array) for array in arrays))
 
 

@@ -70,7 +70,7 @@ def losses(model: ConvTts, batch: Batch, grid: Tensor) -> dict[str, Tensor]:
     )
     target_voicing = batch.targets[..., order:-1]
     heard = weight * (0.2 + target_voicing.mean(-1))
-    phones = batch.phone_mask[..., 0]
+    phones = batch.timed
     log_error = (encoding.log_durations - batch.durations.log()) * phones
     total = ((encoding.log_durations.clamp_max(6).exp() * phones).sum(1)).log() - (batch.durations * phones).sum(1).log()
     return {
