@@ -105,7 +105,7 @@ class SpeechState:
         return replace(
             emotion,
             speed=self.speed * emotion.speed,
-            volume=self.volume * emotion.volume,
+            volume=min(self.volume * emotion.volume, VOLUME_RANGE[1]),
             pitch_semitones=self.pitch_semitones + emotion.pitch_semitones,
         )
 

@@ -35,6 +35,7 @@ _TO_INVENTORY = {
 LONGEST_WORD = 64
 """Longer spellings are not looked up (nor remembered)."""
 
+_UNSEEN: Pronunciation = (PhoneWithStress(""),)
 _VOICELESS = frozenset("p t k f θ".split())
 _SIBILANTS = frozenset("s z ʃ ʒ tʃ dʒ".split())
 _DOUBLED = re.compile(r"([bdfgklmnprtvz])\1$")
@@ -93,11 +94,12 @@ class Lexicon:
         key = (word, part)
         if len(word) > LONGEST_WORD:
             return None
-        if key not in self._found:
+        found = self._found.get(key, _UNSEEN)
+        if found is _UNSEEN:
             if len(self._found) > 200_000:  # bounds the memory of a long-lived server
                 self._found.clear()
-            self._found[key] = self._listed(word, part) or self._inflected(word, part)
-        return self._found[key]
+            found = self._found[key] = self._listed(word, part) or self._inflected(word, part)
+        return found
 
     def has_variants(self, word: str) -> bool:
         """Whether the word sounds different by part of speech."""
