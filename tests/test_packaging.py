@@ -38,7 +38,7 @@ def test_it_speaks_from_an_environment_without_the_source(wheel: Path, tmp_path:
     # for further .pth files.
     (own,) = (tmp_path / "venv/lib").glob("python*/site-packages")
     (own / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    command = [tmp_path / "venv/bin/descant", "speak", "Hello.", "-o", "hello.wav", "--json"]
+    command = [str(tmp_path / "venv/bin/descant"), "speak", "Hello.", "-o", "hello.wav", "--json"]
     result = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
     assert json.loads(result.stdout)["audio_s"] > 0.2
     where = subprocess.run(
