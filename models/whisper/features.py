@@ -81,12 +81,11 @@ def mel_power(pcm: Pcm, settings: FeatureSettings = FeatureSettings()) -> Floats
 
 def normalize(log_mel: Floats) -> Floats:
     """Cut to 80 dB below the window's maximum and scale; ``log_mel`` is log10 of mel power, [T, M]."""
-    floor = float(log_mel.max(initial=-10.0)) - DYNAMIC_RANGE_LOG10
-    scaled: Floats = (np.maximum(log_mel, floor) + 4.0) / 4.0
+    floor = np.float32(log_mel.max(initial=-10.0)) - np.float32(DYNAMIC_RANGE_LOG10)
+    scaled: Floats = (np.maximum(log_mel, floor) + np.float32(4)) / np.float32(4)
     return scaled
 
 
 def log_mel(pcm: Pcm, settings: FeatureSettings = FeatureSettings()) -> Floats:
     """What the encoder reads, [T, M]."""
-    power: Floats = np.maximum(mel_power(pcm, settings), np.float32(MEL_POWER_FLOOR))
-    return normalize(np.log10(power))
+    return normalize(np.log10(np.maximum(mel_power(pcm, settings), np.float32(MEL_POWER_FLOOR))))

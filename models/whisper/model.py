@@ -26,6 +26,8 @@ PADDING_STEP_S = 1
 NO_SPEECH_PROBABILITY = 0.6
 NO_SPEECH_LOG_PROBABILITY = -0.5
 """A window is empty if the model thinks that it holds no speech and is not sure of the text either."""
+SHORTEST_WORD_S = 0.1
+"""Nothing shorter is decoded: the network never heard so little."""
 MAX_PROMPT_TOKENS = 100
 
 
@@ -102,17 +104,17 @@ class WhisperRecognizer:
     """Implements `models.base.Recognizer`; stateless between steps."""
 
     def __init__(self, folder: Path, device: str, max_batch: int) -> None:
-        self._tokenizer = WhisperTokenizer(folder / "tokenizer.json")
-        self._checkpoint = read_checkpoint(folder, self._tokenizer)
+        self.tokenizer = WhisperTokenizer(folder / "tokenizer.json")
+        self.checkpoint = read_checkpoint(folder, self.tokenizer)
         self._device = torch.device(device)
-        self._network = Whisper(self._checkpoint.config)
-        load_weights(folder / "model.safetensors", self._network)
-        self._network.eval().requires_grad_(False).to(self._device)
+        self.network = Whisper(self.checkpoint.config)
+        load_weights(folder / "model.safetensors", self.network)
+        self.network.eval().requires_grad_(False).to(self._device)
         self._info = RecognizerInfo(
             family="whisper",
-            sample_rate_hz=self._checkpoint.features.sample_rate_hz,
-            languages=tuple(sorted(self._checkpoint.language_tokens)) or ("en",),
-            max_window_s=self._checkpoint.max_window_s,
+            sample_rate_hz=self.checkpoint.features.sample_rate_hz,
+            languages=tuple(sorted(self.checkpoint.language_tokens)) or ("en",),
+            max_window_s=self.checkpoint.max_window_s,
             max_batch=max_batch,
             device=device,
         )
@@ -130,11 +132,11 @@ class WhisperRecognizer:
             return []
         tasks = [self._task(window) for window in windows]
         mel, frames = self._features(windows)
-        states = self._network.encoder(mel, frames)
+        states = self.network.encoder(mel, frames)
         positions = frames // 2
-        decoded = decode(self._network.decoder, states, positions, tasks, self._checkpoint.rules)
-        for task, result in zip(tasks, decoded, strict=True):
-            self._silence(task, result)
+        decoded = decode(self.network.decoder, states, positions, tasks, self.checkpoint.rules)
+        for window, task, result in zip(windows, tasks, decoded, strict=True):
+            self._silence(window, task, result)
         timed = [row for row, window in enumerate(windows) if window.want_words and decoded[row].tokens]
         words: dict[int, tuple[RecognizedWord, ...]] = {}
         if timed:
@@ -142,7 +144,7 @@ class WhisperRecognizer:
             words = {row: self._words(windows[row], decoded[row], w) for row, w in zip(timed, weights, strict=True)}
         return [
             Hypothesis(
-                text=self._tokenizer.decode(result.tokens).strip(),
+                text=self.tokenizer.decode(result.tokens).strip(),
                 words=words.get(row, ()),
                 mean_log_probability=result.mean_log_probability(tasks[row].prefix_tokens),
                 truncated=result.truncated,
@@ -152,7 +154,7 @@ class WhisperRecognizer:
 
     def _features(self, windows: Sequence[RecognitionWindow]) -> tuple[Tensor, Tensor]:
         """Log-mel [B, T, M] and the frames that count in each row: whole seconds, padded with 0.0."""
-        settings = self._checkpoint.features
+        settings = self.checkpoint.features
         step = settings.frames_per_second * PADDING_STEP_S
         rows = []
         for window in windows:
@@ -160,7 +162,7 @@ class WhisperRecognizer:
                 seconds = len(window.pcm) / settings.sample_rate_hz
                 raise ValueError(f"a window of {seconds:.1f} s is longer than {self._info.max_window_s:.1f} s")
             rows.append(log_mel(window.pcm, settings))
-        limit = self._checkpoint.config.max_mel_frames
+        limit = self.checkpoint.config.max_mel_frames
         frames = [min(-(-len(row) // step) * step, limit) for row in rows]
         mel = np.zeros((len(rows), max(frames), settings.mel_bands), np.float32)
         for index, row in enumerate(rows):
@@ -168,7 +170,7 @@ class WhisperRecognizer:
         return torch.from_numpy(mel).to(self._device), torch.tensor(frames, device=self._device)
 
     def _task(self, window: RecognitionWindow) -> DecodingTask:
-        tokenizer, checkpoint = self._tokenizer, self._checkpoint
+        tokenizer, checkpoint = self.tokenizer, self.checkpoint
         prompt: list[int] = []
         if window.prompt.strip() and tokenizer.previous is not None:
             prompt = [tokenizer.previous, *tokenizer.encode(window.prompt)[-MAX_PROMPT_TOKENS:]]
@@ -188,11 +190,13 @@ class WhisperRecognizer:
         budget = token_budget(seconds, limit - len(known))
         return DecodingTask(known, len(prompt), len(prefix), budget)
 
-    def _silence(self, task: DecodingTask, result: DecodedWindow) -> None:
+    def _silence(self, window: RecognitionWindow, task: DecodingTask, result: DecodedWindow) -> None:
         """Empty a result that the model itself takes for silence; committed text stays."""
         doubtful = result.mean_log_probability(task.prefix_tokens) < NO_SPEECH_LOG_PROBABILITY
-        if result.no_speech_probability > NO_SPEECH_PROBABILITY and doubtful:
+        too_short = len(window.pcm) < SHORTEST_WORD_S * self._info.sample_rate_hz
+        if too_short or (result.no_speech_probability > NO_SPEECH_PROBABILITY and doubtful):
             del result.tokens[task.prefix_tokens :], result.log_probabilities[task.prefix_tokens :]
+            result.truncated = False
 
     def _alignment(
         self, states: Tensor, positions: Tensor, tasks: Sequence[DecodingTask], decoded: Sequence[DecodedWindow]
@@ -201,9 +205,9 @@ class WhisperRecognizer:
         starts = [task.start[: len(task.start) - task.prefix_tokens] for task in tasks]
         rows = [[*start, *result.tokens] for start, result in zip(starts, decoded, strict=True)]
         longest = max(len(row) for row in rows)
-        tokens = torch.tensor([[*row, *[self._tokenizer.end] * (longest - len(row))] for row in rows])
+        tokens = torch.tensor([[*row, *[self.tokenizer.end] * (longest - len(row))] for row in rows])
         weights = attention_weights(
-            self._network.decoder, tokens.to(self._device), states, positions, self._checkpoint.alignment_heads
+            self.network.decoder, tokens.to(self._device), states, positions, self.checkpoint.alignment_heads
         )
         # The query that predicts a token is the one at the position before it.
         return [
@@ -214,13 +218,13 @@ class WhisperRecognizer:
     def _words(
         self, window: RecognitionWindow, result: DecodedWindow, weights: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
     ) -> tuple[RecognizedWord, ...]:
-        settings = self._checkpoint.features
+        settings = self.checkpoint.features
         position_s = 2 * settings.hop_samples / settings.sample_rate_hz
         length_s = len(window.pcm) / settings.sample_rate_hz
         audible = max(1, min(weights.shape[-1], int(np.ceil(length_s / position_s))))
         starts = token_starts(weights[..., :audible]) * position_s
         words, first = [], 0
-        for text, count in self._tokenizer.split_words(result.tokens):
+        for text, count in self.tokenizer.split_words(result.tokens):
             start_s = min(float(starts[first]), length_s)
             end_s = min(max(float(starts[first + count]), start_s), length_s)
             mean = sum(result.log_probabilities[first : first + count]) / count

@@ -42,7 +42,7 @@ def test_greedy_tokens_are_the_same(other: Any, speech: list[NDArray[np.float32]
     torch.set_num_threads(1)
     tokenizer = WhisperTokenizer(EMBEDDED / "tokenizer.json")
     ears = load("cpu", 4)
-    rules = ears._checkpoint.rules
+    rules = ears.checkpoint.rules
     start = (tokenizer.start, tokenizer.no_timestamps)
     for pcm in speech:
         mel = np.zeros((3000, 80), np.float32)
@@ -51,9 +51,9 @@ def test_greedy_tokens_are_the_same(other: Any, speech: list[NDArray[np.float32]
         encoded = other.encode(mel.T.copy())
         result = other.model.generate(encoded, [list(start)], beam_size=1, max_length=64, suppress_blank=False)[0]
         theirs = result.sequences_ids[0]
-        states = ears._network.encoder(torch.from_numpy(mel)[None])
+        states = ears.network.encoder(torch.from_numpy(mel)[None])
         assert np.abs(np.array(encoded)[0] - states[0].numpy()).max() < 1e-3
-        ours = decode(ears._network.decoder, states, torch.tensor([1500]), [DecodingTask(start, 0, 0, 62)], rules)[0]
+        ours = decode(ears.network.decoder, states, torch.tensor([1500]), [DecodingTask(start, 0, 0, 62)], rules)[0]
         assert ours.tokens == [token for token in theirs if token != tokenizer.end]
         assert len(ours.tokens) > 3
 

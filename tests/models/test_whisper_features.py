@@ -12,7 +12,8 @@ def signal(seconds: float) -> NDArray[np.float32]:
     rng = np.random.default_rng(5)
     time = np.arange(int(seconds * 16_000)) / 16_000
     sweep = 0.3 * np.sin(2 * np.pi * (100 + 600 * time) * time) * (1 + np.sin(3 * time))
-    return (sweep + 0.01 * rng.standard_normal(len(time))).astype(np.float32)
+    noisy: NDArray[np.float32] = (sweep + 0.01 * rng.standard_normal(len(time))).astype(np.float32)
+    return noisy
 
 
 @pytest.mark.parametrize(("settings", "chunk_s"), [(FeatureSettings(), 60), (OPENAI, 30)])

@@ -113,7 +113,7 @@ def non_speech() -> dict[str, Floats]:
     rng = np.random.default_rng(11)
     time = np.arange(4 * 16_000) / 16_000
     noise = rng.standard_normal(len(time))
-    hum = sum(np.sin(2 * np.pi * 50 * k * time) / k for k in (1, 2, 3, 5))
+    hum = np.sum([np.sin(2 * np.pi * 50 * k * time) / k for k in (1, 2, 3, 5)], axis=0)
     signals = {
         "silence": np.zeros(len(time)),
         "quiet noise": 0.001 * noise,

@@ -23,6 +23,10 @@ FLITE_PHONES = 64
 """Labels below belong to flite, those from here to `ALL_PHONES` to espeak-ng."""
 ALL_PHONES = 224
 FRAMES_PER_SECOND = 50
+ROUND_S = 7200
+"""Audio between two looks at the folder for new shards."""
+WRONG_INPUT_SHARE = 0.08
+"""Tokens that the decoder is given wrongly, so that it listens rather than remembers the sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,18 +184,35 @@ class Augmenter:
 
 
 class BatchMaker:
-    def __init__(self, corpus: Corpus, special: SpecialTokens, batch_s: float, seed: int) -> None:
+    def __init__(self, corpus: Corpus, special: SpecialTokens, batch_s: float) -> None:
         self._corpus, self._special, self._batch_s = corpus, special, batch_s
-        self._rng = np.random.default_rng(seed)
+        self._rng = np.random.default_rng(0)
         self._augment = Augmenter(corpus.noise)
         self.strength = 0.0
         self.prompts = False
         self.longest_s = 15.0
+        self.heard: NDArray[np.int64] = np.zeros(0, np.int64)
+        """How often each item of the corpus was chosen."""
 
-    def epoch(self) -> Iterator[Batch]:
-        """Every item (up to ``longest_s``) once, in batches of similar length; reads new shards first."""
+    def reseed(self, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+
+    def round(self) -> Iterator[Batch]:
+        """Two hours of the items heard least so far (up to ``longest_s``), in batches of similar length."""
         self._corpus.refresh()
-        items = [item for item in self._corpus.items if item.frames <= self.longest_s * FRAMES_PER_SECOND]
+        items = self._corpus.items
+        self.heard = np.pad(self.heard, (0, len(items) - len(self.heard)))
+        order = np.argsort(self.heard + self._rng.random(len(items)))
+        frames = np.array([item.frames for item in items])[order]
+        fits = frames <= self.longest_s * FRAMES_PER_SECOND
+        order, frames = order[fits], frames[fits]
+        chosen = order[: 1 + int(np.searchsorted(np.cumsum(frames), ROUND_S * FRAMES_PER_SECOND))]
+        self.heard[chosen] += 1
+        groups = self._groups([items[int(index)] for index in chosen])
+        for index in self._rng.permutation(len(groups)):
+            yield self.make(groups[int(index)])
+
+    def _groups(self, items: list[Item]) -> list[list[Item]]:
         keys = np.array([item.frames for item in items]) * self._rng.uniform(0.9, 1.1, len(items))
         groups: list[list[Item]] = [[]]
         for index in np.argsort(keys):
@@ -200,8 +221,7 @@ class BatchMaker:
             if longest * (len(groups[-1]) + 1) > self._batch_s * FRAMES_PER_SECOND and groups[-1]:
                 groups.append([])
             groups[-1].append(item)
-        for index in self._rng.permutation(len(groups)):
-            yield self.make(groups[int(index)])
+        return groups
 
     def make(self, items: list[Item]) -> Batch:
         rng = self._rng
@@ -241,5 +261,8 @@ class BatchMaker:
             first = special.no_timestamps if item.tokens else special.no_speech
             learnt = [*[IGNORED] * len(prompt), first, *item.tokens, special.end]
             inputs[row, : len(known)] = known
+            text = np.arange(len(known) - len(item.tokens), len(known))
+            wrong = text[self._rng.random(len(text)) < WRONG_INPUT_SHARE]
+            inputs[row, wrong] = self._rng.integers(0, special.end, len(wrong))
             targets[row, : len(learnt)] = learnt
         return inputs, targets

@@ -32,7 +32,6 @@ Floats = NDArray[np.float32]
 ITEMS_PER_SHARD = 1000
 MAX_ITEM_S = 15.0
 WORDLESS_SHARE = 0.07
-FLITE_SHARE = 0.33
 CHAIN_SHARE = 0.25
 UNKNOWN_PHONE = 255
 NOISE_BANK_S = 2400
@@ -95,13 +94,14 @@ def _pad(utterance: Utterance, rng: np.random.Generator) -> Utterance:
 
 
 class ShardMaker:
-    def __init__(self, texts: Texts) -> None:
+    def __init__(self, texts: Texts, flite_share: float) -> None:
         self._texts = texts
+        self._flite_share = flite_share
         self._speaker = Speaker()
         self._recent: list[Floats] = []
 
     def speech(self, rng: np.random.Generator) -> tuple[Floats, list[str], dict[str, str]] | None:
-        settings, text = draw_settings(rng, FLITE_SHARE), self._texts.draw(rng)
+        settings, text = draw_settings(rng, self._flite_share), self._texts.draw(rng)
         utterance = _pad(self._speaker.say(text, settings), rng)
         if not 0.4 * SAMPLE_RATE_HZ < len(utterance.pcm) <= MAX_ITEM_S * SAMPLE_RATE_HZ:
             return None
@@ -208,9 +208,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--first-shard", type=int, default=0)
     parser.add_argument("--shard-step", type=int, default=1, help="2 in two processes makes every other shard")
+    parser.add_argument("--flite-share", type=float, default=0.33, help="flite takes ten times longer than espeak-ng")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    maker = ShardMaker(Texts(arguments.text_folder))
+    maker = ShardMaker(Texts(arguments.text_folder), arguments.flite_share)
     if arguments.first_shard == 0 and not (arguments.out / "evaluation.npz").exists():
         maker.make_noise_bank(arguments.seed, arguments.out)
         kept = [s for s in load_sentences(arguments.text_folder) if held_out(s) and not _has_digit(s)]

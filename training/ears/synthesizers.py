@@ -20,6 +20,8 @@ class Speech:
     pcm: Samples
     sample_rate_hz: int
     phones: tuple[tuple[str, int], ...]
+    words: tuple[tuple[str, int], ...] = ()
+    """(word, start in samples); espeak-ng only, which counts some pairs ("in the") as one word."""
 
 
 class _FliteWave(ctypes.Structure):
@@ -111,7 +113,7 @@ class _EspeakEvent(ctypes.Structure):
 _EspeakCallback = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_EspeakEvent)
 )
-_PHONEME_EVENT = 7
+_WORD_EVENT, _PHONEME_EVENT = 1, 7
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _SYNCHRONOUS, _PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 2, 0x1, 0x2, 0x8000
 
@@ -134,6 +136,7 @@ class Espeak:
         ]  # fmt: skip
         self._pieces: list[Samples] = []
         self._starts: list[tuple[str, int]] = []
+        self._words: list[tuple[int, int, int]] = []
         self._callback = _EspeakCallback(self._receive)  # kept: ctypes does not hold a reference
         self._lib.espeak_SetSynthCallback(self._callback)
 
@@ -143,7 +146,9 @@ class Espeak:
         index = 0
         while events[index].type != 0:  # type: ignore[index]
             event = events[index]  # type: ignore[index]
-            if event.type == _PHONEME_EVENT:
+            if event.type == _WORD_EVENT:
+                self._words.append((event.text_position - 1, event.length, event.sample))
+            elif event.type == _PHONEME_EVENT:
                 symbol = event.id.string.decode("utf-8", "ignore").strip("ˈˌ' ")
                 self._starts.append((symbol, event.sample))
             index += 1
@@ -157,10 +162,12 @@ class Espeak:
             self._lib.espeak_SetParameter(parameter, value, 0)
         self._pieces.clear()
         self._starts.clear()
+        self._words.clear()
         encoded = text.encode() + b"\0"
         self._lib.espeak_Synth(encoded, len(encoded), 0, 1, 0, 1, None, None)
         self._lib.espeak_Synchronize()
         pcm = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.int16)
         ends = [start for _, start in self._starts[1:]] + [len(pcm)]
         phones = tuple((symbol or "pau", end) for (symbol, _), end in zip(self._starts, ends, strict=True))
-        return Speech(pcm, self.sample_rate_hz, phones)
+        words = tuple((text[first : first + length], sample) for first, length, sample in self._words)
+        return Speech(pcm, self.sample_rate_hz, phones, words)
