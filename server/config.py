@@ -11,9 +11,9 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="HTTP and WebSocket port; 0 picks a free one.")
     grpc_port: int = Field(50051, ge=-1, le=65535, description="gRPC port; 0 picks a free one, -1 turns gRPC off.")
     metrics_port: int = Field(9090, ge=-1, le=65535, description="Prometheus port; 0 picks a free one, -1 turns it off.")
+    tls_certificate: Path | None = Field(
+        None, description="PEM file with the certificate chain; HTTP and WebSocket then speak TLS. Needs tls_key."
+    )
+    tls_key: Path | None = Field(None, description="PEM file with the certificate's private key.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
     threads: int = Field(1, ge=1, le=256, description="CPU threads per model.")
     data_dir: Path = Field(
@@ -75,6 +79,15 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together: give both or neither")
+        for file in (self.tls_certificate, self.tls_key):
+            if file is not None and not file.is_file():
+                raise ValueError(f"{file} does not exist")
+        return self
 
     @property
     def is_loopback(self) -> bool:
@@ -103,6 +116,8 @@ def load_settings(file: Path | None = None, flags: Mapping[str, Any] | None = No
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        if not name:
+            raise ConfigError(first["msg"].removeprefix("Value error, ")) from None
         raise ConfigError(f"setting {name}: {first['msg']} (got {first.get('input')!r})") from None
 
 

@@ -141,6 +141,8 @@ async def serve(parts: Parts, announce: Callable[[Listening], None]) -> None:
             loop="uvloop",
             http="httptools",
             lifespan="off",
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
             access_log=False,
             log_level="debug" if settings.log_level == "debug" else "warning",
             timeout_graceful_shutdown=5,

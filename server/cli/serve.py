@@ -25,17 +25,21 @@ def serve(
     grpc_port: Annotated[int | None, typer.Option(help=_help("grpc_port"))] = None,
     metrics_port: Annotated[int | None, typer.Option(help=_help("metrics_port"))] = None,
     device: Annotated[str | None, typer.Option(help=_help("device"))] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(help=_help("tls_certificate"))] = None,
+    tls_key: Annotated[Path | None, typer.Option(help=_help("tls_key"))] = None,
     threads: Annotated[int | None, typer.Option(help=_help("threads"))] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with settings.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Announce the addresses as one JSON line.")] = False,
 ) -> None:
     """Serve the Cartesia API and gRPC from the models on this machine."""
-    flags = {
+    flags: dict[str, Any] = {
         "host": host,
         "port": port,
         "grpc_port": grpc_port,
         "metrics_port": metrics_port,
         "device": device,
+        "tls_certificate": tls_certificate,
+        "tls_key": tls_key,
         "threads": threads,
     }
     settings = load_settings(config, flags)
@@ -50,13 +54,14 @@ def serve(
 
 def _describe(listening: Listening) -> dict[str, Any]:
     parts = listening.parts
-    base = f"http://{_url_host(parts.settings.host)}"
+    host = _url_host(parts.settings.host)
+    scheme = "http" if parts.settings.tls_certificate is None else "https"
     return {
         "version": version("descant"),
         "device": parts.device,
-        "url": f"{base}:{listening.http_port}",
-        "grpc": f"{_url_host(parts.settings.host)}:{listening.grpc_port}" if listening.grpc_port is not None else None,
-        "metrics": f"{base}:{listening.metrics_port}/metrics" if listening.metrics_port is not None else None,
+        "url": f"{scheme}://{host}:{listening.http_port}",
+        "grpc": f"{host}:{listening.grpc_port}" if listening.grpc_port is not None else None,
+        "metrics": f"http://{host}:{listening.metrics_port}/metrics" if listening.metrics_port is not None else None,
     }
 
 
