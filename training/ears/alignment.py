@@ -36,14 +36,13 @@ class Alignments:
         espeak = Espeak()
         for sentence in sentences:
             speech = espeak.speak(sentence, "gmw/en-US", 160)
-            known = [(word, start / speech.sample_rate_hz) for word, start in speech.words]
             tokens = self._tokenizer.encode(sentence)
             words = self._tokenizer.split_words(tokens)
-            if [word for word, _ in known] != [word.strip(".,!?;:'\"") for word, _ in words]:
-                continue  # espeak joined or split something
+            if len(words) != len(speech.words):
+                continue  # espeak-ng joined or split something
             pcm = soxr.resample(speech.pcm.astype(np.float32) / 40_000, speech.sample_rate_hz, 16_000)
             firsts = np.cumsum([0, *[count for _, count in words[:-1]]]).tolist()
-            starts = np.array([start for _, start in known])
+            starts = np.array([start for _, start in speech.words]) / speech.sample_rate_hz
             self._rows.append((self._attention(network, pcm.astype(np.float32), tokens), firsts, starts))
 
     def _attention(self, network: Whisper, pcm: NDArray[np.float32], tokens: list[int]) -> NDArray[np.float32]:

@@ -33,6 +33,8 @@ ITEMS_PER_SHARD = 1000
 MAX_ITEM_S = 15.0
 WORDLESS_SHARE = 0.07
 CHAIN_SHARE = 0.25
+CUT_SHARE = 0.12
+"""Of espeak-ng's items: they break off between two words, as a stream does while somebody is speaking."""
 UNKNOWN_PHONE = 255
 NOISE_BANK_S = 2400
 EVALUATION_KINDS = ("espeak variants", "espeak settings", "flite settings", "flite kal16")
@@ -93,6 +95,14 @@ def _pad(utterance: Utterance, rng: np.random.Generator) -> Utterance:
     return Utterance(padded.astype(np.float32), ["pau"] * before + phones + ["pau"] * after)
 
 
+def _cut(text: str, utterance: Utterance, rng: np.random.Generator) -> tuple[str, Utterance]:
+    """The start of an utterance, up to 80 ms into the word after the cut; its text without closing marks."""
+    first, start = utterance.words[int(rng.integers(1, len(utterance.words)))]
+    frames = min((start + int(rng.uniform(-0.02, 0.08) * SAMPLE_RATE_HZ)) // 320, len(utterance.phones))
+    kept = Utterance(utterance.pcm[: frames * 320], utterance.phones[:frames])
+    return text[:first].rstrip(" .,;:!?-\"'"), kept
+
+
 class ShardMaker:
     def __init__(self, texts: Texts, flite_share: float) -> None:
         self._texts = texts
@@ -102,7 +112,11 @@ class ShardMaker:
 
     def speech(self, rng: np.random.Generator) -> tuple[Floats, list[str], dict[str, str]] | None:
         settings, text = draw_settings(rng, self._flite_share), self._texts.draw(rng)
-        utterance = _pad(self._speaker.say(text, settings), rng)
+        utterance = self._speaker.say(text, settings)
+        if len(utterance.words) > 2 and rng.random() < CUT_SHARE:
+            text, utterance = _cut(text, utterance, rng)
+        else:
+            utterance = _pad(utterance, rng)
         if not 0.4 * SAMPLE_RATE_HZ < len(utterance.pcm) <= MAX_ITEM_S * SAMPLE_RATE_HZ:
             return None
         self._recent = [*self._recent[-60:], utterance.pcm]

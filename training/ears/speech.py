@@ -19,6 +19,8 @@ class Utterance:
     """[S], peak 1."""
     phones: list[str]
     """One per 20 ms frame, S // 320 of them (the last lasts to the end)."""
+    words: tuple[tuple[int, int], ...] = ()
+    """(first character, start in samples) of each word; espeak-ng only."""
 
 
 class Speaker:
@@ -44,4 +46,6 @@ class Speaker:
         ends_s = np.array([end for _, end in speech.phones]) / source_hz
         index = np.searchsorted(ends_s, np.arange(frames) * FRAME_SAMPLES / SAMPLE_RATE_HZ, side="right")
         symbols = [symbol for symbol, _ in speech.phones]
-        return Utterance(pcm, [symbols[min(int(i), len(symbols) - 1)] for i in index])
+        scale = SAMPLE_RATE_HZ / source_hz
+        words = tuple((first, int(start * scale)) for first, start in speech.words)
+        return Utterance(pcm, [symbols[min(int(i), len(symbols) - 1)] for i in index], words)

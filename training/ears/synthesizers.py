@@ -20,8 +20,8 @@ class Speech:
     pcm: Samples
     sample_rate_hz: int
     phones: tuple[tuple[str, int], ...]
-    words: tuple[tuple[str, int], ...] = ()
-    """(word, start in samples); espeak-ng only, which counts some pairs ("in the") as one word."""
+    words: tuple[tuple[int, int], ...] = ()
+    """(first character, start in samples); espeak-ng only, which counts some pairs ("in the") as one word."""
 
 
 class _FliteWave(ctypes.Structure):
@@ -136,7 +136,7 @@ class Espeak:
         ]  # fmt: skip
         self._pieces: list[Samples] = []
         self._starts: list[tuple[str, int]] = []
-        self._words: list[tuple[int, int, int]] = []
+        self._words: list[tuple[int, int]] = []
         self._callback = _EspeakCallback(self._receive)  # kept: ctypes does not hold a reference
         self._lib.espeak_SetSynthCallback(self._callback)
 
@@ -147,7 +147,7 @@ class Espeak:
         while events[index].type != 0:  # type: ignore[index]
             event = events[index]  # type: ignore[index]
             if event.type == _WORD_EVENT:
-                self._words.append((event.text_position - 1, event.length, event.sample))
+                self._words.append((event.text_position - 1, event.sample))
             elif event.type == _PHONEME_EVENT:
                 symbol = event.id.string.decode("utf-8", "ignore").strip("ˈˌ' ")
                 self._starts.append((symbol, event.sample))
@@ -169,5 +169,4 @@ class Espeak:
         pcm = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.int16)
         ends = [start for _, start in self._starts[1:]] + [len(pcm)]
         phones = tuple((symbol or "pau", end) for (symbol, _), end in zip(self._starts, ends, strict=True))
-        words = tuple((text[first : first + length], sample) for first, length, sample in self._words)
-        return Speech(pcm, self.sample_rate_hz, phones, words)
+        return Speech(pcm, self.sample_rate_hz, phones, tuple(self._words))
