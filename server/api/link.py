@@ -11,6 +11,10 @@ from server.api.call import Call
 
 IDLE_CLOSE = 1001
 
+_GONE = (WebSocketDisconnect, WebSocketDisconnected, OSError, RuntimeError)
+"""What sending raises once the client left. The RuntimeError is uvicorn's, between the client's close and our
+reading of it: "Unexpected ASGI message 'websocket.send', after sending 'websocket.close'"."""
+
 
 class LinkClosed(Exception):
     """The other side went away, stopped reading for too long, or the socket was closed here."""
@@ -44,7 +48,7 @@ class Link:
         except TimeoutError:
             self._give_up()
             raise LinkClosed from None
-        except (WebSocketDisconnect, WebSocketDisconnected, OSError):
+        except _GONE:
             raise LinkClosed from None
         self._last_traffic_s = asyncio.get_running_loop().time()
 
@@ -75,7 +79,7 @@ class Link:
         try:
             async with asyncio.timeout(self._stall_s):
                 await self._websocket.close(code)
-        except (TimeoutError, WebSocketDisconnect, WebSocketDisconnected, OSError):
+        except (TimeoutError, *_GONE):
             pass
 
     def _give_up(self) -> None:
