@@ -2,8 +2,19 @@
 
 import socket
 import time
+from typing import Any
+
+import httpx
+import pytest
 
 from server.bench.process import ServerProcess
+
+RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 24000}
+
+
+def _body(transcript: str, **fields: Any) -> dict[str, Any]:
+    voice = "694f9389-aac1-45b6-b726-9d9369183238"
+    return {"model_id": "sonic-turbo", "transcript": transcript, "voice": voice, "output_format": RAW, **fields}
 
 
 def _tcp(server: ServerProcess) -> socket.socket:
@@ -24,3 +35,12 @@ def test_an_answer_does_not_wait_for_acknowledgements(descant_server: ServerProc
                 received += connection.recv(65536)
             gaps_s.append(time.perf_counter() - head_s)
     assert sorted(gaps_s)[len(gaps_s) // 2] < 0.025
+
+
+@pytest.mark.parametrize("text", ["?!...", "\N{GRINNING FACE}", '<speed ratio="1.5"/>'])
+def test_text_without_anything_to_say_is_refused(descant_server: ServerProcess, text: str) -> None:
+    formats = [("/tts/bytes", RAW), ("/tts/bytes", {**RAW, "container": "wav"}), ("/tts/sse", RAW)]
+    for path, audio in formats:
+        answer = httpx.post(descant_server.url + path, json=_body(text, output_format=audio))
+        assert answer.status_code == 400
+        assert answer.json()["message"] == "transcript: holds nothing that can be spoken"
