@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
 from server.errors import DeadlineExceeded, InvalidRequest
 
 Message = TypeVar("Message")
@@ -12,12 +14,15 @@ END = None
 """What `receive` gives when the client has half-closed."""
 
 
-async def receive(requests: AsyncIterator[Message], idle_s: float) -> Message | None:
-    """The next message, or END. Raises DeadlineExceeded when none came for ``idle_s`` seconds."""
+async def receive(requests: AsyncIterator[Message], idle_s: float | None) -> Message | None:
+    """The next message, or END. Raises DeadlineExceeded when none came for ``idle_s`` seconds (None: waits for
+    ever), InvalidRequest for bytes that are no message of the contract."""
     try:
         return await asyncio.wait_for(anext(requests), idle_s)
     except StopAsyncIteration:
         return END
+    except DecodeError as error:
+        raise InvalidRequest(f"message: cannot be read: {error}", field="message") from None
     except TimeoutError:
         raise DeadlineExceeded(f"no message came for {idle_s:g} s") from None
 

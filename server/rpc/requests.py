@@ -88,7 +88,8 @@ def transcription_request(config: speech_pb2.TranscriptionConfig, call: Call) ->
     _require(config.model, "config.model", sorted(services.catalog.recognition))
     given: dict[str, Any] = {}
     if config.language:
-        given["language"] = config.language
+        # Of a tag such as "en-US" the language counts; which ones the recogniser knows, the engine says.
+        given["language"] = _primary_subtag(config.language)
     if config.HasField("min_volume"):
         given["min_volume"] = _within("config.min_volume", config.min_volume, VOLUME_LEVEL_RANGE)
     if config.HasField("max_silence_s"):
@@ -137,10 +138,14 @@ def _language(tag: str, supported: Sequence[str]) -> str | None:
     """The language of a tag such as ``en`` or ``en-US``; None where it is left out."""
     if not tag:
         return None
-    primary = tag.replace("_", "-").partition("-")[0].lower()
+    primary = _primary_subtag(tag)
     if not _LOCALE.fullmatch(tag) or primary not in supported:
         raise InvalidRequest.choice("config.language", tag, supported)
     return primary
+
+
+def _primary_subtag(tag: str) -> str:
+    return tag.replace("_", "-").partition("-")[0].lower()
 
 
 def _normalization(value: str) -> str:

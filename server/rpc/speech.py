@@ -10,7 +10,7 @@ from server.errors import DescantError
 from server.metrics import stage_durations_s
 from server.pb import speech_pb2, speech_pb2_grpc
 from server.rpc.call import Call, Services, answered
-from server.rpc.conversation import receive_config, send, unexpected
+from server.rpc.conversation import END, receive, receive_config, send, unexpected
 from server.rpc.requests import audio_format, controls, speech_request
 from server.types import SpeechEvent, SpeechFlushed, SpokenAudio, SpokenTimes, StageTimes, WordTime
 
@@ -78,7 +78,7 @@ class _Synthesis:
     async def _read(self, requests: AsyncIterator[speech_pb2.SynthesizeRequest]) -> None:
         """What the client says until it half-closes. A failure ends the stream; `run` reports it."""
         try:
-            async for message in requests:
+            while (message := await receive(requests, None)) is not END:
                 self._obey(message)
                 if self._cancelled:
                     return

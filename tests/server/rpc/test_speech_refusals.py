@@ -81,11 +81,16 @@ async def test_bad_conversations(running: Running, requests: list[pb.SynthesizeR
     assert message.startswith(f"{field}: ")
 
 
-async def test_bytes_that_are_no_message(running: Running) -> None:
-    method = running.channel.stream_stream("/descant.v1.Speech/Synthesize")
-    code, _, _ = await refused(converse(method, b"\xff\xff\xff"))
-    assert code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT)
-    assert kinds(await converse(running.speech.Synthesize, config(), text("Abc.")))[-1] == "done"
+@pytest.mark.parametrize("after_config", [False, True])
+async def test_bytes_that_are_no_message(running: Running, after_config: bool) -> None:
+    """Later ones used to end only the reading, so the call hung until it was idle for long enough."""
+    broken = running.channel.stream_stream("/descant.v1.Speech/Synthesize")
+    requests = [config().SerializeToString(), text("Abc. ").SerializeToString()] if after_config else []
+    code, message, trailing = await refused(converse(broken, *requests, b"\xff\xff\xff"))
+    assert code == INVALID
+    assert message.startswith("message: ")
+    assert trailing["descant-field"] == "message"
+    assert running.engine.snapshot().open_sessions == 0
 
 
 async def test_a_message_that_is_too_large(running: Running) -> None:

@@ -214,3 +214,8 @@ async def test_a_client_that_sends_nothing_is_ended(launch: Launch) -> None:
     assert code == grpc.StatusCode.DEADLINE_EXCEEDED
     assert "0.2 s" in message
     await running.until_free()
+
+
+async def test_a_language_may_name_its_region(running: Running) -> None:
+    heard = await converse(running.transcription.Transcribe, listen(language="en-US"))
+    assert kinds(heard) == ["done"]
