@@ -63,6 +63,14 @@ def check_exposure(settings: Settings, keys: KeyStore) -> None:
         )
 
 
+def check_ports(settings: Settings) -> None:
+    """Find ports that are taken before the models are loaded. Raises ConfigError naming the flag."""
+    ports = {"--port": settings.port, "--grpc-port": settings.grpc_port, "--metrics-port": settings.metrics_port}
+    for flag, port in ports.items():
+        if port > 0:
+            _bind(settings.host, port, flag).close()
+
+
 def choose_device(wanted: str) -> str:
     """Turn ``auto`` into a device; raises ConfigError when a named one is not there."""
     import torch
@@ -130,7 +138,7 @@ async def serve(parts: Parts, announce: Callable[[Listening], None]) -> None:
 
     settings, engine = parts.settings, parts.engine
     joined = (engine, parts.voices, parts.catalog, parts.keys, settings, parts.metrics)
-    http_socket = _bind(settings.host, settings.port)
+    http_socket = _bind(settings.host, settings.port, "--port")
     server = _http_server(
         uvicorn.Config(
             build_app(*joined),
@@ -196,7 +204,7 @@ def _stop_on_signals(server: "uvicorn.Server") -> asyncio.Event:
     return stop
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, flag: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio turns Nagle's algorithm off on what is accepted (bpo-27456). Without it the
     # second piece of an answer waited for the client's delayed acknowledgement: 44 ms on loopback instead of 1.
@@ -206,5 +214,5 @@ def _bind(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port") from None
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}; choose another with {flag}") from None
     return listener

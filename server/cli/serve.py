@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from server.config import Settings, load_settings, unknown_environment
-from server.main import Listening, build, check_exposure, key_store
+from server.main import Listening, build, check_exposure, check_ports, key_store
 from server.main import serve as run_server
 
 
@@ -44,6 +44,7 @@ def serve(
     }
     settings = load_settings(config, flags)
     check_exposure(settings, key_store(settings))
+    check_ports(settings)
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for line in unknown_environment():
         logging.getLogger("descant").warning("environment variable %s sets nothing", line)

@@ -1,13 +1,17 @@
 """What only a real server process shows: kernel sockets, clients that misbehave, metrics, audio from end to end."""
 
 import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from server.bench.process import ServerProcess
+from server.config import ConfigError, load_settings
 
 RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 24000}
 
@@ -44,3 +48,23 @@ def test_text_without_anything_to_say_is_refused(descant_server: ServerProcess, 
         answer = httpx.post(descant_server.url + path, json=_body(text, output_format=audio))
         assert answer.status_code == 400
         assert answer.json()["message"] == "transcript: holds nothing that can be spoken"
+
+
+def test_a_port_in_use_is_said_in_one_line(descant_server: ServerProcess) -> None:
+    addresses = {"--port": descant_server.url, "--grpc-port": descant_server.grpc, "--metrics-port": descant_server.metrics}
+    for flag, address in addresses.items():
+        port = address.removesuffix("/metrics").rpartition(":")[2]
+        ports = [f"{name}={port if name == flag else 0}" for name in ("--port", "--grpc-port", "--metrics-port")]
+        ended = subprocess.run([sys.executable, "-m", "server", "serve", *ports], capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 2
+        last_line = ended.stderr.splitlines()[-1]
+        assert last_line.startswith("descant: cannot listen on 127.0.0.1:")
+        assert last_line.endswith(f"choose another with {flag}")
+        assert "Traceback" not in ended.stderr
+
+
+def test_a_settings_file_that_is_no_text_is_said_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "descant.toml"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is not valid TOML"):
+        load_settings(file)
