@@ -126,9 +126,10 @@ class Scheduler:
         if audio_s <= 0.0:
             return
         entry.active_s = now_s
+        if entry.first_audio_s is None or entry.lead_s(now_s) < 0.0:
+            # A listener who ran dry hears on from here: old debts would put everybody who comes later last.
+            entry.first_audio_s, entry.audio_s = now_s, 0.0
         entry.audio_s += audio_s
-        if entry.first_audio_s is None:
-            entry.first_audio_s = now_s
         if entry.unread_s <= 0.0:
             entry.read_s = now_s
         entry.unread_s += audio_s

@@ -71,6 +71,24 @@ class TestSteps:
         with_text(scheduler, 2, 0.4)
         assert scheduler.plan(0.4).step == (2, 1)
 
+    def test_a_newcomer_shares_with_streams_that_have_been_late_for_long(self) -> None:
+        """Debts of half a minute used to put everybody who came later behind all of them."""
+        scheduler = Scheduler(4, POLICY)
+        for session in (1, 2):
+            with_text(scheduler, session, 0.0, segments=1000)
+        scheduler.plan(0.0)
+        for session in (1, 2):
+            scheduler.stepped(session, CHUNK_S, 0, 0.0)
+        for session in (1, 2):
+            scheduler.stepped(session, CHUNK_S, 0, 30.0)
+        with_text(scheduler, 3, 30.0, segments=9)
+        scheduler.plan(30.0)
+        scheduler.stepped(3, CHUNK_S, 0, 30.0)
+        scheduler.stepped(1, CHUNK_S, 0, 30.2)
+        for session in (1, 2, 3):
+            scheduler.observe(session, 0.0, 30.2, text_held=False)
+        assert set(scheduler.plan(30.2).step[:2]) == {2, 3}
+
     def test_shortest_lead_first(self) -> None:
         scheduler = Scheduler(4, POLICY)
         for session, lead_s in ((1, 3.0), (2, 1.0), (3, 2.0)):
