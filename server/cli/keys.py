@@ -21,7 +21,7 @@ def create(
     store = key_store(load_settings())
     key = store.create(name)
     if as_json:
-        typer.echo(json.dumps({"name": name, "key": key}))
+        typer.echo(json.dumps({"id": store.verify(key), "name": name, "key": key}))
         return
     typer.echo(key)
     typer.secho("Keep it now: it is not shown again. Running servers take it at once.", err=True)

@@ -22,6 +22,7 @@ def test_keys_are_created_listed_and_revoked() -> None:
     created = json.loads(runner.invoke(app, ["keys", "create", "agents", "--json"]).stdout)
     (row,) = json.loads(runner.invoke(app, ["keys", "list", "--json"]).stdout)
     assert row["name"] == "agents"
+    assert created["id"] == row["id"]
     assert created["key"] not in json.dumps(row)
     assert runner.invoke(app, ["keys", "revoke", row["id"]]).exit_code == 0
     assert json.loads(runner.invoke(app, ["keys", "list", "--json"]).stdout) == []
