@@ -1,6 +1,8 @@
 """What only a real server process shows: kernel sockets, clients that misbehave, metrics, audio from end to end."""
 
+import json
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -48,6 +50,31 @@ def test_text_without_anything_to_say_is_refused(descant_server: ServerProcess, 
         answer = httpx.post(descant_server.url + path, json=_body(text, output_format=audio))
         assert answer.status_code == 400
         assert answer.json()["message"] == "transcript: holds nothing that can be spoken"
+
+
+@pytest.mark.parametrize("path", ["/tts/bytes", "/tts/sse"])
+def test_clients_that_vanish_free_their_slots(descant_server: ServerProcess, path: str) -> None:
+    """Connections reset in the middle of the audio, as by a client that was killed."""
+    content = json.dumps(_body("The quick brown fox jumps over the lazy dog. " * 40)).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+    connections = [_tcp(descant_server) for _ in range(3)]
+    for connection in connections:
+        connection.sendall(head + content)
+    for connection in connections:
+        assert connection.recv(1024).startswith(b"HTTP/1.1 200")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+    deadline_s = time.perf_counter() + 5
+    while _active(descant_server):
+        assert time.perf_counter() < deadline_s, "slots stay taken after their clients are gone"
+        time.sleep(0.05)
+
+
+def _active(server: ServerProcess) -> float:
+    """Sessions that hold a slot, as the metrics say, which are refreshed every 250 ms."""
+    time.sleep(0.3)
+    lines = httpx.get(server.metrics).text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("descant_active_sessions{"))
 
 
 def test_a_port_in_use_is_said_in_one_line(descant_server: ServerProcess) -> None:
