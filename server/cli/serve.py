@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from server.config import Settings, load_settings, unknown_environment
 from server.main import Listening, build, check_exposure, check_ports, key_store
@@ -48,7 +49,8 @@ def serve(
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for line in unknown_environment():
         logging.getLogger("descant").warning("environment variable %s sets nothing", line)
-    parts = build(settings)
+    with Console(stderr=True).status("loading models …"):
+        parts = build(settings)
     asyncio.run(run_server(parts, _announce_json if as_json else _announce))
     typer.echo("Stopped.", err=True)
 

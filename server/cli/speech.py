@@ -63,7 +63,8 @@ async def _speak(
     from server.audio.output import OutputChain
     from server.main import build, running_engine
 
-    parts = build(load_settings(flags={"device": device}))
+    with Console(stderr=True).status("loading models …"):
+        parts = build(load_settings(flags={"device": device}))
     chosen = parts.voices.find(voice) if voice else parts.voices.list()[0]
     async with running_engine(parts) as engine:
         start_s = time.perf_counter()
@@ -126,7 +127,8 @@ async def _transcribe(data: bytes, device: str | None) -> dict[str, object]:
 
     settings = load_settings(flags={"device": device})
     pcm = decode_file(data, max_s=settings.limits.max_upload_s)
-    parts = build(settings)
+    with Console(stderr=True).status("loading models …"):
+        parts = build(settings)
     texts: list[str] = []
     words: list[tuple[str, float, float]] = []
     async with running_engine(parts) as engine:
