@@ -296,17 +296,19 @@ class World:
         }
         assert set(plan.step) <= able
         assert bool(plan.step) == bool(able), "somebody could step and nobody does"
-        if self.scheduler.waiting:
-            # Who waits although nobody expires this moment waits because every slot is taken.
-            assert self.scheduler.active == self.slots
+        waiting = {id for id, c in self.clients.items() if c.segments and c.slot is None and not c.ended}
+        if waiting - expired - admitted:
+            assert self.scheduler.active == self.slots, "somebody waits although a slot is free"
         new = [id for id in able if not self.clients[id].heard_any]
-        stepping_new = [id for id in plan.step if id in new]
         if new:
-            assert stepping_new, "nobody without audio steps, although somebody could"
+            # A stream that fell silent and has new text is as urgent as one that never spoke: who was ready first?
+            first_s = min(self.clients[id].ready_s for id in new)
+            stepping_new = [id for id in plan.step if id in new]
+            earlier = all(self.clients[id].ready_s <= first_s for id in plan.step)
+            assert stepping_new or earlier, "nobody without audio steps, although somebody could"
+            newest_s = max((self.clients[id].ready_s for id in stepping_new), default=first_s)
             left_out = set(new) - set(stepping_new)
-            if left_out:
-                newest = max(self.clients[id].ready_s for id in stepping_new)
-                assert all(self.clients[id].ready_s >= newest for id in left_out), "first audio out of order"
+            assert all(self.clients[id].ready_s >= newest_s for id in left_out), "first audio out of order"
 
     def apply(self, plan: Plan) -> None:
         for id, why in plan.expire:
