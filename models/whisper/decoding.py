@@ -1,7 +1,7 @@
 """Greedy decoding of a batch of windows, with the guards that keep a recogniser from inventing text."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ TOKENS_AT_LEAST = 12
 LONGEST_LOOP_TOKENS = 24
 LOOP_TOKENS = 9
 LOOP_REPEATS = 4
+BACK_TOKENS = 3
+"""A text starts over if so many tokens in a row are read from audio well behind what was read already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,10 @@ class DecodingRules:
     no_speech: int | None
     suppressed: tuple[int, ...]
     suppressed_first: tuple[int, ...]
+    watched: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    """Heads that follow time, by layer; empty: nobody watches for a text that starts over."""
+    back_positions: int = 0
+    """How far back a text may look, in encoder positions, before it counts as starting over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +91,22 @@ class _Rows:
             for t in tasks
         ]
         self.active = list(range(len(tasks)))
+        self._read = [0] * len(tasks)
+        """The furthest position a row has looked at."""
+        self._back = [0] * len(tasks)
+        """How many tokens in a row have looked far behind it."""
 
-    def take(self, chosen: Sequence[int], log_probabilities: Sequence[float], end: int) -> list[int]:
-        """Append one token to every active row; gives the indices (into ``active``) of rows that go on."""
+    def take(
+        self, chosen: Sequence[int], log_probabilities: Sequence[float], looked_at: Sequence[int] | None, rules: DecodingRules
+    ) -> list[int]:
+        """Append one token to every active row; gives the indices (into ``active``) of rows that go on.
+
+        ``looked_at`` is the position each row looked at to choose its token, None where nobody watched.
+        """
         going_on = []
         for index, (row, token, log_probability) in enumerate(zip(self.active, chosen, log_probabilities, strict=True)):
             result, task = self.results[row], self.tasks[row]
-            if token == end:
+            if token == rules.end:
                 result.end_log_probability = log_probability
                 continue
             result.tokens.append(token)
@@ -100,12 +115,22 @@ class _Rows:
             if loop is not None:
                 del result.tokens[task.prefix_tokens + loop :], result.log_probabilities[task.prefix_tokens + loop :]
                 result.truncated = True
+            elif looked_at is not None and self._starts_over(row, looked_at[index], rules.back_positions):
+                del result.tokens[-BACK_TOKENS:], result.log_probabilities[-BACK_TOKENS:]
+                result.truncated = True
             elif len(result.tokens) - task.prefix_tokens >= task.max_tokens:
                 result.truncated = True
             else:
                 going_on.append(index)
         self.active = [self.active[index] for index in going_on]
         return going_on
+
+
+    def _starts_over(self, row: int, position: int, back_positions: int) -> bool:
+        behind = position < self._read[row] - back_positions
+        self._back[row] = self._back[row] + 1 if behind else 0
+        self._read[row] = max(self._read[row], position)
+        return self._back[row] >= BACK_TOKENS
 
 
 @torch.inference_mode()
@@ -122,22 +147,25 @@ def decode(
     for row, task in enumerate(tasks):
         tokens[row, : len(task.start)] = torch.tensor(task.start, device=device)
     # What a shorter row computes behind its end is overwritten before it is looked at.
-    logits = decoder.step(tokens, torch.arange(longest, device=device).expand(len(tasks), -1), state)
+    logits = decoder.step(tokens, torch.arange(longest, device=device).expand(len(tasks), -1), state, rules.watched)
     rows = _Rows(tasks)
     _note_no_speech(logits, rows, rules)
     blocked = _blocked(logits.shape[-1], rules.suppressed, device)
     first = _blocked(logits.shape[-1], (*rules.suppressed, *rules.suppressed_first), device)
     fresh = torch.tensor([task.prefix_tokens == 0 for task in tasks], device=device)[:, None]
-    last = logits[torch.arange(len(tasks), device=device), lengths - 1] + torch.where(fresh, first, blocked)
+    newest = torch.arange(len(tasks), device=device), lengths - 1
+    last = logits[newest] + torch.where(fresh, first, blocked)
+    looked_at = None if state.looked_at is None else state.looked_at[newest].argmax(-1).tolist()
     while True:
         log_probabilities, chosen = last.log_softmax(-1).max(-1)
-        going_on = rows.take(chosen.tolist(), log_probabilities.tolist(), rules.end)
+        going_on = rows.take(chosen.tolist(), log_probabilities.tolist(), looked_at, rules)
         if not going_on:
             return rows.results
         if len(going_on) < len(chosen):
             kept = torch.tensor(going_on, device=device)
             state, chosen, lengths = state.select(kept), chosen[kept], lengths[kept]
-        last = decoder.step(chosen[:, None], lengths[:, None], state)[:, 0] + blocked
+        last = decoder.step(chosen[:, None], lengths[:, None], state, rules.watched)[:, 0] + blocked
+        looked_at = None if state.looked_at is None else state.looked_at[:, 0].argmax(-1).tolist()
         lengths = lengths + 1
 
 

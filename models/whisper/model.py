@@ -26,6 +26,8 @@ PADDING_STEP_S = 1
 NO_SPEECH_PROBABILITY = 0.6
 NO_SPEECH_LOG_PROBABILITY = -0.5
 """A window is empty if the model thinks that it holds no speech and is not sure of the text either."""
+START_OVER_S = 0.6
+"""A text that reads again what lies this far behind is cut off."""
 SHORTEST_WORD_S = 0.1
 """Nothing shorter is decoded: the network never heard so little."""
 MAX_PROMPT_TOKENS = 100
@@ -81,11 +83,16 @@ def read_checkpoint(folder: Path, tokenizer: WhisperTokenizer) -> Checkpoint:
         pairs = tuple((layer, head) for layer in layers for head in range(config.decoder_attention_heads))
     languages = generation.get("lang_to_id")
     specials = range(tokenizer.end + 1, config.vocab_size)  # timestamps included
+    watched: dict[int, list[int]] = {}
+    for layer, head in pairs:
+        watched.setdefault(layer, []).append(head)
     rules = DecodingRules(
         end=tokenizer.end,
         no_speech=tokenizer.no_speech,
         suppressed=tuple(sorted({*_integers(generation.get("suppress_tokens")), *specials} - {tokenizer.end})),
         suppressed_first=_integers(generation.get("begin_suppress_tokens")),
+        watched=watched,
+        back_positions=round(START_OVER_S * features.frames_per_second / 2),
     )
     window = _read_json(folder / "config.json").get("descant_max_window_s", DEFAULT_MAX_WINDOW_S)
     longest_s = config.max_mel_frames / features.frames_per_second

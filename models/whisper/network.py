@@ -5,7 +5,7 @@ row's result independent of its neighbours), and the decoder's cache is written 
 so that rows with prompts and prefixes of different lengths step as one batch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +52,12 @@ class Attention(nn.Module):
         """``mask`` is True where a query may look, broadcast to [B, H, queries, keys]."""
         query = self.heads(self.q_proj(x))
         return self.merge(F.scaled_dot_product_attention(query, keys, values, mask, is_causal=causal))
+
+    def weights(self, x: Tensor, keys: Tensor, chosen: Sequence[int], mask: Tensor | None) -> Tensor:
+        """What some heads look at, [B, chosen heads, queries, keys]; each query's weights add up to 1."""
+        query = self.heads(self.q_proj(x))[:, list(chosen)]
+        scores: Tensor = query @ keys[:, list(chosen)].transpose(2, 3) / query.shape[-1] ** 0.5
+        return (scores if mask is None else scores.masked_fill(~mask, -torch.inf)).softmax(-1)
 
 
 class EncoderLayer(nn.Module):
@@ -126,6 +132,8 @@ class DecoderState:
     source_keys: list[Tensor]
     source_values: list[Tensor]
     source_mask: Tensor | None
+    looked_at: Tensor | None = None
+    """What the watched heads looked at in the newest step, [B, N, T], their mean."""
 
     def select(self, rows: Tensor) -> "DecoderState":
         """The state of some rows only, for when others have ended."""
@@ -197,8 +205,14 @@ class Decoder(nn.Module):
             mask,
         )
 
-    def step(self, tokens: Tensor, positions: Tensor, state: DecoderState) -> Tensor:
-        """Tokens [B, N] at positions [B, N] of their rows to logits [B, N, V]; the state is written."""
+    def step(
+        self, tokens: Tensor, positions: Tensor, state: DecoderState, watched: Mapping[int, Sequence[int]] | None = None
+    ) -> Tensor:
+        """Tokens [B, N] at positions [B, N] of their rows to logits [B, N, V]; the state is written.
+
+        ``watched`` names heads by layer; where they look is left in ``state.looked_at``.
+        """
+        watching = []
         x: Tensor = self.embed_tokens(tokens) + self.embed_positions(positions)
         rows = torch.arange(len(tokens), device=tokens.device)[:, None]
         longest = int(positions.max()) + 1
@@ -212,7 +226,12 @@ class Decoder(nn.Module):
             past = past_keys[:, :, :longest], past_values[:, :, :longest]
             x = x + layer.self_attn(normal, *past, past_mask)
             source = state.source_keys[index], state.source_values[index]
+            if watched and index in watched:
+                queries = layer.encoder_attn_layer_norm(x)
+                watching.append(layer.encoder_attn.weights(queries, source[0], watched[index], state.source_mask))
             x = layer.after_self_attention(x, source, state.source_mask)
+        if watching:
+            state.looked_at = torch.cat(watching, dim=1).mean(dim=1)
         return self.logits(x)
 
 

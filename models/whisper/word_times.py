@@ -29,12 +29,11 @@ def attention_weights(
     for index, layer in enumerate(decoder.each_layer()):
         normal = layer.self_attn_layer_norm(x)
         x = x + layer.self_attn(normal, *layer.self_attn.keys_values(normal), causal=True)
-        attention = layer.encoder_attn
-        source = attention.keys_values(states)
-        query = attention.heads(attention.q_proj(layer.encoder_attn_layer_norm(x)))
-        for head in (h for number, h in heads if number == index):
-            scores = query[:, head] @ source[0][:, head].transpose(1, 2) / query.shape[-1] ** 0.5
-            wanted[index, head] = scores.masked_fill(~mask[:, 0], -torch.inf).softmax(-1)
+        source = layer.encoder_attn.keys_values(states)
+        chosen = [head for number, head in heads if number == index]
+        if chosen:
+            weights = layer.encoder_attn.weights(layer.encoder_attn_layer_norm(x), source[0], chosen, mask)
+            wanted.update({(index, head): weights[:, place] for place, head in enumerate(chosen)})
         x = layer.after_self_attention(x, source, mask)
     return torch.stack([wanted[pair] for pair in heads], dim=1)
 

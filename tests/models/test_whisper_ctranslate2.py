@@ -1,5 +1,6 @@
 """The embedded checkpoint in other engines: CTranslate2 by its own converter, faster-whisper unmodified."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def test_greedy_tokens_are_the_same(other: Any, speech: list[NDArray[np.float32]
     torch.set_num_threads(1)
     tokenizer = WhisperTokenizer(EMBEDDED / "tokenizer.json")
     ears = load("cpu", 4)
-    rules = ears.checkpoint.rules
+    rules = replace(ears.checkpoint.rules, watched={})  # the other engine has no such guard
     start = (tokenizer.start, tokenizer.no_timestamps)
     for pcm in speech:
         mel = np.zeros((3000, 80), np.float32)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.whisper.decoding import DecodedWindow, DecodingRules, DecodingTask, decode, loop_start, token_budget
+from models.whisper.decoding import DecodedWindow, DecodingRules, DecodingTask, _Rows, decode, loop_start, token_budget
 from models.whisper.tokenizer import WhisperTokenizer
 from models.whisper.word_times import token_starts, warp
 from tests.models.whisper_checkpoints import TOKENIZER_PATH, random_network
@@ -85,6 +85,26 @@ def test_only_text_is_chosen(tokenizer: WhisperTokenizer, tasks: list[DecodingTa
 )
 def test_loops_are_found(tokens: list[int], expected: int | None) -> None:
     assert loop_start(tokens) == expected
+
+
+def test_a_text_that_starts_over_is_cut(tokenizer: WhisperTokenizer) -> None:
+    """The rows know nothing but tokens and positions: from the fifth token on the audio is read again."""
+    rules = DecodingRules(tokenizer.end, None, (), (), watched={0: [0]}, back_positions=10)
+    rows = _Rows([DecodingTask((1, 2), 0, 0, 50), DecodingTask((1, 2), 0, 0, 50)])
+    for token, position in enumerate([0, 8, 20, 30, 2, 8, 15, 20]):
+        if not rows.active:
+            break
+        rows.take([100 + token] * 2, [-0.1] * 2, [position, position + 22], rules)
+    assert [row.tokens for row in rows.results] == [[100, 101, 102, 103], [100, 101, 102, 103]]
+    assert all(row.truncated for row in rows.results)
+
+
+def test_a_short_look_back_is_no_start_over(tokenizer: WhisperTokenizer) -> None:
+    rules = DecodingRules(tokenizer.end, None, (), (), watched={0: [0]}, back_positions=10)
+    rows = _Rows([DecodingTask((1, 2), 0, 0, 50)])
+    for token, position in enumerate([0, 20, 30, 2, 2, 31, 25, 22]):
+        assert rows.take([100 + token], [-0.1], [position], rules) == [0]
+    assert len(rows.results[0].tokens) == 8
 
 
 def test_budget_grows_with_time_and_ends_with_room() -> None:
