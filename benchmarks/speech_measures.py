@@ -85,17 +85,6 @@ def border_click_ratio(pcm: Floats, borders_samples: list[int], reach: int = 24)
     return float(np.median(ratios)) if ratios else float("nan")
 
 
-def worst_jump_ratio(pcm: Floats, borders_samples: list[int]) -> float:
-    """The largest second difference at a border over the largest within 20 ms around it, worst border."""
-    rough = np.abs(np.diff(pcm, 2))
-    worst = 0.0
-    for border in borders_samples:
-        around = rough[max(border - 480, 0) : border + 480]
-        if len(around) and around.max() > 1e-3:
-            worst = max(worst, float(rough[max(border - 3, 0) : border + 2].max() / around.max()))
-    return worst
-
-
 def periodicity(pcm: Floats, rate_hz: int, spans_s: list[tuple[float, float]]) -> float:
     """Mean height of the autocorrelation peak between 60 and 350 Hz in the middle of the given spans."""
     heights = []
