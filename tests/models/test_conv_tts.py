@@ -160,7 +160,7 @@ def test_times_of_phones_add_up_to_the_audio(tiny: ConvTtsSynthesizer) -> None:
     ends = [0, *(time.end_samples for segment in times for time in segment)]
     assert [time.start_samples for segment in times for time in segment] == ends[:-1]
     assert ends[-1] == sum(step.pcm.size for step in steps)
-    assert steps[0].pcm.size == min(step.pcm.size for step in steps[:-1])
+    assert steps[0].pcm.size == conv_tts.CHUNK_FRAMES[0] * HOP_SAMPLES < steps[1].pcm.size
 
 
 def test_the_times_of_a_segment_come_with_its_first_audio(tiny: ConvTtsSynthesizer) -> None:
