@@ -4,8 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from server.bench.process import ServerProcess
+
+# On a busy machine the first example alone may take a second, which says nothing about the code.
+settings.register_profile("descant", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("descant")
 
 ROOT = Path(__file__).parent.parent
 
