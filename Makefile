@@ -35,8 +35,10 @@ lint: setup
 
 bench: setup
 	$(BIN)/descant bench tts
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.voice_quality
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.word_error_rate
+	$(BIN)/python -m benchmarks.text_front_end
+	$(BIN)/python -m benchmarks.op_speed --threads 1
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.voice_quality --text-folder $(TEXT)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.word_error_rate --text-folder $(TEXT)
 
 train: train-voice train-ears
 

@@ -11,10 +11,7 @@ is appended to --output.
 
 import argparse
 import importlib
-import json
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +25,7 @@ from torch import Tensor
 from kernels.causal_conv import depthwise_causal_conv_ref
 from kernels.layer_norm import layer_norm_ref
 from kernels.overlap_add import overlap_add_ref
+from server.bench.stats import append_line, record
 
 L2_FLUSH_BYTES = 256 * 1024**2  # larger than any L2 cache so far (H200: 50 MB)
 
@@ -100,32 +98,14 @@ def implementations(row: Row, device: torch.device) -> Iterator[tuple[str, Calla
         yield "triton", importlib.import_module(f"kernels.triton.{row.op}").launch
 
 
-def cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def environment(device: torch.device) -> dict[str, Any]:
-    """What a figure depends on besides the code that is measured."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    commit = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    changed = subprocess.run([*git, "status", "--porcelain", "--", "../kernels"], capture_output=True, check=False)
+    """What a figure depends on besides the code and the machine."""
     try:
         triton_version = importlib.import_module("triton").__version__
     except ModuleNotFoundError:
         triton_version = None
-    on_card = device.type == "cuda"
-    return {
-        "commit": (commit.stdout.strip() or "unknown") + ("+changes" if changed.stdout else ""),
-        "device": torch.cuda.get_device_name(device) if on_card else cpu_name(),
-        "threads": None if on_card else torch.get_num_threads(),
-        "torch": torch.__version__,
-        "triton": triton_version,
-    }
+    threads = None if device.type == "cuda" else torch.get_num_threads()
+    return {"device": device.type, "threads": threads, "torch": torch.__version__, "triton": triton_version}
 
 
 @torch.inference_mode()
@@ -158,14 +138,10 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     about = environment(device)
-    records = []
-    for record in measure(device, 3 if options.smoke else options.repeats):
-        print(f"{record['op']:12} {record['size']:24} {record['implementation']:14} {record['us']:10.1f} us", flush=True)
-        records.append(json.dumps({"benchmark": "op_speed", **record, **about}))
-    if not options.smoke:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        with options.output.open("a", encoding="utf-8") as file:
-            file.writelines(line + "\n" for line in records)
+    for row in measure(device, 3 if options.smoke else options.repeats):
+        print(f"{row['op']:12} {row['size']:24} {row['implementation']:14} {row['us']:10.1f} us", flush=True)
+        if not options.smoke:
+            append_line(options.output, record("op_speed", about, row))
 
 
 if __name__ == "__main__":

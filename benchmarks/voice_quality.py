@@ -11,10 +11,7 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import random
-import re
-import subprocess
 import time
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -37,6 +34,7 @@ from models.base import Phone, PhoneTime, Segment, Synthesizer, Voice
 from models.conv_tts.config import FRAME_MS, SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.model import load
 from models.phones import PAUSES, PHONES
+from server.bench.stats import append_line, record
 from server.text.frontend import TextFrontEnd
 from server.types import Controls
 from training.sentences import held_out, load_sentences
@@ -233,7 +231,7 @@ def main() -> None:
             arguments.pictures.mkdir(parents=True, exist_ok=True)
             for number, sentence in enumerate(sentences[:2]):
                 draw(model, front_end, voice, sentence, arguments.pictures / f"{voice.name}_{number}.png")
-    print(json.dumps(_record(sentences, rows)))
+    print(json.dumps(_line(sentences, rows)))
 
 
 def measure_speed(model: Synthesizer, front_end: TextFrontEnd, sentences: list[str]) -> dict[str, float]:
@@ -245,31 +243,17 @@ def measure_speed(model: Synthesizer, front_end: TextFrontEnd, sentences: list[s
     }
 
 
-def _cpu_name() -> str:
-    """What the kernel calls the CPU."""
-    names = re.findall(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    return str(names[0]) if names else platform.machine()
-
-
-def _record(sentences: list[str], rows: dict[str, dict[str, float | list[float]]]) -> dict[str, object]:
-    """The result with what is needed to repeat it; appended to the results file."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    record: dict[str, object] = {
-        "benchmark": "voice_quality",
-        "commit": commit.stdout.strip(),
-        "machine": f"{_cpu_name()}, 1 thread, torch {torch.__version__}",
-        "load_average": round(os.getloadavg()[0], 1),
-        "sentences": len(sentences),
-        "sentences_sha256": hashlib.sha256("\n".join(sentences).encode()).hexdigest()[:16],
-        "voices": {
-            name: {key: value if isinstance(value, list) else round(value, 4) for key, value in row.items()}
-            for name, row in rows.items()
-        },
+def _line(sentences: list[str], voices: dict[str, dict[str, float | list[float]]]) -> dict[str, object]:
+    """The result with what is needed to compare it; appended to the results file."""
+    digest = hashlib.sha256("\n".join(sentences).encode()).hexdigest()[:12]
+    config = {"sentences": len(sentences), "data_hash": digest, "threads": 1, "torch": torch.__version__}
+    figures = {
+        name: {key: value if isinstance(value, list) else round(value, 4) for key, value in row.items()}
+        for name, row in voices.items()
     }
-    RESULTS_PATH.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS_PATH.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
-    return record
+    line = record("voice_quality", config, {"load_average": round(os.getloadavg()[0], 1), "voices": figures})
+    append_line(RESULTS_PATH, line)
+    return line
 
 
 if __name__ == "__main__":

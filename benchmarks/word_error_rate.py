@@ -94,8 +94,7 @@ def measure_speech(recognizer: Recognizer, sentences: list[str], kinds: list[str
     for kind in kinds:
         voices = held_out_settings(kind)
         spoken = [
-            speaker.say(sentence, voices[index % len(voices)]).pcm * np.float32(0.7)
-            for index, sentence in enumerate(sentences)
+            speaker.say(sentence, voices[index % len(voices)]).pcm * np.float32(0.7) for index, sentence in enumerate(sentences)
         ]
         table[kind] = {}
         for name in CONDITIONS:
