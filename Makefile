@@ -42,11 +42,16 @@ bench: setup
 
 train: train-voice train-ears
 
+# Needs Debian's libflite1. Text is a folder with sentences.en.txt, one sentence a line (such as Common Voice's, CC0).
 train-voice: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m training.voice.train --text-folder $(TEXT)
+	OMP_NUM_THREADS=1 $(BIN)/python -m training.voice.train data --text-folder $(TEXT)
+	OMP_NUM_THREADS=1 $(BIN)/python -m training.voice.train train
+	$(BIN)/python -m training.voice.train export
 
 train-ears: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m training.ears.train --text-folder $(TEXT)
+	$(BIN)/python -m training.ears.corpus --text-folder $(TEXT)
+	$(BIN)/python -m training.ears.train
+	$(BIN)/python -m training.ears.export
 
 proto: setup
 	$(BIN)/python -m grpc_tools.protoc -Iserver/pb=proto --python_out=. --pyi_out=. --grpc_python_out=. server/pb/speech.proto
