@@ -1,8 +1,8 @@
 """One stream's audio → windows to transcribe, and marks between them, in order.
 
 A window starts where speech starts (or where the last window was cut) and ends
-where speech ends, where the client asked for a final text, where a turn ends, or
-at the quietest place when it gets too long. Audio outside windows is dropped, so
+where speech ends, where the client asked for a final text, where a turn ends, at
+a pause once it is a few seconds long, or at the quietest place when it gets too long. Audio outside windows is dropped, so
 silence is never decoded and no word can be invented from it.
 """
 
@@ -20,6 +20,10 @@ from server.types import TranscriptionRequest, TurnPhase, TurnSettings
 CUT_SEARCH = 0.5
 """A window that is too long is cut in its last half."""
 CUT_SMOOTHING_FRAMES = 5
+PAUSE_CUT_AFTER_S = 4.0
+"""A window this long ends at the next pause: short windows cost less and keep a small model from losing its place."""
+PAUSE_CUT_S = 0.3
+"""The pause it takes: longer than the post-roll, so the text decoded in the pause can be the final one."""
 FIRST_HOP_S = 0.3
 """New audio before the first decoding of a window; later ones wait for the hop."""
 NO_TURN_S = 1.0
@@ -76,6 +80,8 @@ class WindowCutter:
         silence_s = float("inf") if self._turns else request.max_silence_s
         self._ends = Endpointer(EndpointPolicy(frame_s, request.min_volume, silence_s))
         self._max_frames = int(max_window_s / frame_s)
+        self._needed_frames = self._ends.policy.frames(self._ends.policy.min_speech_s)
+        self._pause_cut_frames = int(PAUSE_CUT_AFTER_S / frame_s)
         self._keep_frames = self._ends.policy.frames(0.5)
         self._inputs: deque[Pcm | Mark] = deque()
         self._rest: Pcm = np.zeros(0, np.float32)
@@ -150,8 +156,11 @@ class WindowCutter:
             elif self._turns.state is TurnState.IDLE and self._ends.silence_s >= NO_TURN_S:
                 self._ends.close()
         if self._ends.speaking:
-            if self._now - self._start >= self._max_frames:
+            length = self._now - self._start
+            if length >= self._max_frames:
                 self._cut_long(now_s)
+            elif length >= self._pause_cut_frames and self._ends.silence_s >= PAUSE_CUT_S:
+                self._cut(self._ends.end, now_s)
         else:
             self._forget(self._now - self._keep_frames)
 
@@ -202,8 +211,14 @@ class WindowCutter:
 
     def _cut_long(self, now_s: float) -> None:
         first = self._start + int(self._max_frames * CUT_SEARCH)
-        scores = np.array([frame.quietness for frame in self._slice(first, self._now)])
-        smooth = np.convolve(scores, np.ones(CUT_SMOOTHING_FRAMES) / CUT_SMOOTHING_FRAMES, mode="valid")
+        frames = self._slice(first, self._now)
+        smooth = np.convolve(
+            [frame.quietness for frame in frames], np.ones(CUT_SMOOTHING_FRAMES) / CUT_SMOOTHING_FRAMES, mode="valid"
+        )
+        # Speech that is left over must be enough to be a window of its own, or it would be lost.
+        left = np.cumsum([frame.is_speech for frame in reversed(frames)])[::-1]
+        left = left[CUT_SMOOTHING_FRAMES // 2 :][: len(smooth)]
+        smooth[(left > 0) & (left < self._needed_frames)] = np.inf
         self._cut(first + int(np.argmin(smooth)) + CUT_SMOOTHING_FRAMES // 2, now_s)
 
     # --- marks ------------------------------------------------------------------
@@ -233,8 +248,7 @@ class WindowCutter:
 
     def _has_speech(self, start: int, end: int) -> bool:
         """Whether as much was said there as it takes to open a window."""
-        needed = self._ends.policy.frames(self._ends.policy.min_speech_s)
-        return sum(frame.is_speech for frame in self._slice(start, end)) >= needed
+        return sum(frame.is_speech for frame in self._slice(start, end)) >= self._needed_frames
 
     def _window(
         self, start: int, end: int, now_s: float, *, is_final: bool, in_pause: bool = True, tail: Pcm | None = None

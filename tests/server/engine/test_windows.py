@@ -116,6 +116,16 @@ def test_no_speech_is_lost(found: list[Stretch]) -> None:
         at += samples
 
 
+def test_a_long_window_ends_at_a_pause_shorter_than_the_silence_that_ends_a_segment() -> None:
+    cutter = WindowCutter(TranscriptionRequest("fake", "test", max_silence_s=1.0), FakeDetector(), 12.0)
+    for seconds, is_speech in ((2.0, True), (0.5, False), (3.0, True), (0.5, False), (1.0, True), (1.5, False)):
+        cutter.feed(tone(Stretch(seconds, is_speech, False, 1)))
+        listen(cutter)
+    ends_s = [item.end_samples / RATE_HZ for item in cutter.ready if isinstance(item, Window)]
+    # Not at 2 s, where the window is still short; at 5.5 s and at the end, each with its post-roll.
+    assert [round(end_s, 1) for end_s in ends_s] == [5.7, 7.2]
+
+
 @given(stretches)
 def test_turns_are_whole(found: list[Stretch]) -> None:
     cutter, _ = run([Stretch(s.seconds, s.is_speech, False, s.piece) for s in found], TurnSettings())
