@@ -25,7 +25,12 @@ ALL_PHONES = 224
 FRAMES_PER_SECOND = 50
 ROUND_S = 7200
 """Audio between two looks at the folder for new shards."""
-WRONG_INPUT_SHARE = 0.08
+LONG_S = 8.0
+LONG_URGENCY = 0.3
+"""Long items come late and seldom: they cost most and are chains of sentences like those of short items."""
+FLITE_URGENCY = 2.5
+"""How much oftener flite's items are heard than others: they are fewer and harder."""
+WRONG_INPUT_SHARE = 0.03
 """Tokens that the decoder is given wrongly, so that it listens rather than remembers the sentence."""
 
 
@@ -202,7 +207,9 @@ class BatchMaker:
         self._corpus.refresh()
         items = self._corpus.items
         self.heard = np.pad(self.heard, (0, len(items) - len(self.heard)))
-        order = np.argsort(self.heard + self._rng.random(len(items)))
+        urgency = np.array([FLITE_URGENCY if item.engine == "flite" else 1.0 for item in items])
+        urgency[[item.frames > LONG_S * FRAMES_PER_SECOND for item in items]] *= LONG_URGENCY
+        order = np.argsort((self.heard + self._rng.random(len(items))) / urgency)
         frames = np.array([item.frames for item in items])[order]
         fits = frames <= self.longest_s * FRAMES_PER_SECOND
         order, frames = order[fits], frames[fits]
