@@ -15,11 +15,13 @@ import argparse
 import hashlib
 import json
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from models.base import RecognitionWindow, Recognizer
@@ -101,6 +103,7 @@ def measure_speech(recognizer: Recognizer, sentences: list[str], kinds: list[str
             heard = transcribe(recognizer, [condition(name, pcm, seed) for seed, pcm in enumerate(spoken)])
             errors = [word_errors(said, text) for said, text in zip(sentences, heard, strict=True)]
             table[kind][name] = round(100 * sum(e for e, _ in errors) / sum(n for _, n in errors), 1)
+            print(f"{kind}, {name}: {table[kind][name]} %", file=sys.stderr, flush=True)
     return table
 
 
@@ -169,7 +172,9 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+", default=["espeak", "flite"])
     parser.add_argument("--model", default="whisper", help="model family")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1, help="of torch; more are slower beside other work")
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     recognizer = load_recognizer(arguments.model, arguments.device, max_batch=16)
     sentences = test_sentences(arguments.text_folder, arguments.sentences)
     kinds = [kind for kind in KINDS if kind.split()[0] in arguments.engines]

@@ -25,6 +25,7 @@ ALL_PHONES = 224
 FRAMES_PER_SECOND = 50
 ROUND_S = 7200
 """Audio between two looks at the folder for new shards."""
+LONG_PADDING_ITEMS = 3
 LONG_S = 8.0
 LONG_URGENCY = 0.3
 """Long items come late and seldom: they cost most and are chains of sentences like those of short items."""
@@ -196,6 +197,8 @@ class BatchMaker:
         self.strength = 0.0
         self.prompts = False
         self.longest_s = 15.0
+        self.long_padding_share = 0.0
+        """Batches padded to as much as 60 s, which faster-whisper does to every window."""
         self.heard: NDArray[np.int64] = np.zeros(0, np.int64)
         """How often each item of the corpus was chosen."""
 
@@ -217,7 +220,10 @@ class BatchMaker:
         self.heard[chosen] += 1
         groups = self._groups([items[int(index)] for index in chosen])
         for index in self._rng.permutation(len(groups)):
-            yield self.make(groups[int(index)])
+            if self._rng.random() < self.long_padding_share:
+                yield self.make(groups[int(index)][:LONG_PADDING_ITEMS], int(self._rng.choice([15, 20, 30, 45, 60, 60])))
+            else:
+                yield self.make(groups[int(index)])
 
     def _groups(self, items: list[Item]) -> list[list[Item]]:
         keys = np.array([item.frames for item in items]) * self._rng.uniform(0.9, 1.1, len(items))
@@ -230,7 +236,8 @@ class BatchMaker:
             groups[-1].append(item)
         return groups
 
-    def make(self, items: list[Item]) -> Batch:
+    def make(self, items: list[Item], padded_s: int | None = None) -> Batch:
+        """``padded_s`` asks for windows of that length, mostly padding."""
         rng = self._rng
         rows = []
         for item in items:
@@ -238,6 +245,8 @@ class BatchMaker:
             rows.append(self._augment(mel, phones, self.strength, bool(item.tokens), rng))
         longest = max(len(mel) for mel, _ in rows)
         seconds = -(-longest // FRAMES_PER_SECOND) + int(rng.random() < 0.15)
+        if padded_s is not None:
+            seconds = max(seconds, padded_s)
         frames = min(seconds * FRAMES_PER_SECOND, 3000)
         mels = np.zeros((len(rows), frames, MEL_BANDS), np.float32)
         phone_labels = np.full((len(rows), frames // 2), IGNORED, np.int64)

@@ -216,6 +216,7 @@ class Trainer:
                 self.batches.strength = self.plan.augmentation(done)
                 self.batches.prompts = done > 0.5
                 self.batches.longest_s = self.plan.longest_s(done)
+                self.batches.long_padding_share = 0.08 if done > 0.95 else 0.0
                 recent.append(self.train_step(batch, done))
                 self.heard_s += batch.audio_s
                 now = time.monotonic()
