@@ -13,17 +13,14 @@ from models.whisper.decoding import DecodingTask, decode
 from models.whisper.features import log_mel
 from models.whisper.model import EMBEDDED, WhisperRecognizer, load
 from models.whisper.tokenizer import WhisperTokenizer
-from training.ears.speech import Speaker
-from training.ears.voices import VoiceSettings
+from tests.speech import say
 
 SENTENCES = ("The shop was closed in the morning.", "How are you today, my friend?", "Nothing will be lost.")
 
 
 @pytest.fixture(scope="module")
 def speech() -> list[NDArray[np.float32]]:
-    speaker = Speaker()
-    voices = ("gmw/en-US", "gmw/en-GB-x-rp+f2", "gmw/en-US+m3")
-    return [speaker.say(t, VoiceSettings("espeak", v)).pcm * np.float32(0.5) for t, v in zip(SENTENCES, voices, strict=True)]
+    return say(SENTENCES)
 
 
 @pytest.fixture(scope="module")
