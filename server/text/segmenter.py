@@ -221,7 +221,7 @@ def _sentence(scan: _Scan, mark: re.Match[str], end: int) -> str:
 
 def _full_stop(scan: _Scan, start: int, end: int) -> str:
     text = scan.text
-    if text[:start].strip().isdigit() and start < 8:  # "1. First"
+    if text[:start].strip().isdecimal() and start < 8:  # "1. First"
         return ""
     last = _LAST_WORD.search(text[max(0, start - 24) : start])
     if not last:
@@ -245,11 +245,11 @@ def _clause(scan: _Scan, mark: re.Match[str], end: int) -> str:
     text = scan.text
     if not text[end].isspace():
         return "clause" if mark[0][-1] in "，；：—" else ""
-    if mark["clause"][0] == "," and mark.start() and text[mark.start() - 1].isdigit():
+    if mark["clause"][0] == "," and mark.start() and text[mark.start() - 1].isdecimal():
         following = text[end : end + 2].strip()
         if not following:
             return "" if scan.final or len(text) >= end + 2 else "unsure"
-        return "" if following[0].isdigit() else "clause"
+        return "" if following[0].isdecimal() else "clause"
     return "clause"
 
 

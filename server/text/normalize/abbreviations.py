@@ -92,7 +92,7 @@ def may_end_sentence(word: str) -> bool:
 def ends_before(word: str, next_word: str) -> bool:
     """Whether a sentence ends after "word." (one that `may_end_sentence`) when this word follows."""
     if word in BEFORE_NUMBER:
-        return not next_word[0].isdigit()
+        return not next_word[0].isdecimal()
     if word == "etc" or word in _ALSO_WORDS:
         return next_word[0].isupper()
     return starts_sentence(next_word)
@@ -157,7 +157,7 @@ def _title_or_street(source: Source, word: str, position: int, end: int) -> str:
     if _NAME_AFTER.match(source.text, end) and not starts_sentence(source.next_word(end)):
         return STREETS[word] if _address_before(source, position) else TITLES[word]
     previous = source.previous_word(position)
-    return STREETS[word] if previous[:1].isupper() or previous[:1].isdigit() else TITLES[word]
+    return STREETS[word] if previous[:1].isupper() or previous[:1].isdecimal() else TITLES[word]
 
 
 _ADDRESS = re.compile(r"(?:\d{1,6}\w{0,2}\s(?:[A-Z][\w']*\s){0,3}|\d{1,3}(?:st|nd|rd|th)\s)$")

@@ -91,7 +91,7 @@ class EnglishNormalizer:
             return self._rules["digit"]
         if char.isalpha():
             return self._rules["letter"]
-        if char == "." and source.char(position + 1).isdigit() and not source.char(position - 1).isalnum():
+        if char == "." and source.char(position + 1).isdecimal() and not source.char(position - 1).isalnum():
             return (quantities.leading_point,)
         return self._rules["sign"]
 

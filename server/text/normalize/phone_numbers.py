@@ -26,7 +26,7 @@ def _grouped(found: re.Match[str]) -> Reading:
     parts: list[Part] = []
     for group in _GROUP.finditer(found[0]):
         start, end = found.start() + group.start(), found.start() + group.end()
-        if not group[0].isdigit():
+        if not group[0].isdecimal():
             phrase = "extension"
         elif group[0] == "800" and len(parts) < 2:
             phrase = "eight hundred"
@@ -43,7 +43,7 @@ def phone_number(source: Source, position: int) -> Reading | None:
     """``555-123-4567``, ``+1 (555) 123-4567``, ``+44 20 7946 0958``, ``555-1234``."""
     for pattern in (_NORTH_AMERICAN, _INTERNATIONAL, _LOCAL):
         found = pattern.match(source.text, position)
-        if found and (pattern is not _INTERNATIONAL or sum(char.isdigit() for char in found[0]) >= 7):
+        if found and (pattern is not _INTERNATIONAL or sum(char.isdecimal() for char in found[0]) >= 7):
             return _grouped(found)
     return None
 

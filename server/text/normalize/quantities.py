@@ -109,7 +109,7 @@ def ratio(source: Source, position: int) -> Reading | None:
 
 
 def _is_year(text: str) -> bool:
-    return text.isdigit() and 1100 <= int(text) <= 2099
+    return text.isdecimal() and 1100 <= int(text) <= 2099
 
 
 def plain(source: Source, position: int) -> Reading | None:

@@ -35,7 +35,7 @@ def spoken_symbol(source: Source, position: int) -> Reading | None:
     """Words for a sign at this position, or None where it is punctuation or silent."""
     text, char = source.text, source.char(position)
     before, after = source.char(position - 1), source.char(position + 1)
-    if char == "#" and after.isdigit():
+    if char == "#" and after.isdecimal():
         found = _NUMBER_SIGN.match(text, position)
         if found:  # ticket and order numbers
             return [("number", position, position + 1), (digits(found[1]), position + 1, found.end())], found.end()
@@ -75,7 +75,7 @@ def _signed(source: Source, position: int, char: str, before: str) -> str | None
         return None
     if before and (before.isalnum() or before in "-.,'"):
         return None
-    if char == "-" and before.isspace() and source.char(position - 2).isdigit():
+    if char == "-" and before.isspace() and source.char(position - 2).isdecimal():
         return "minus"
     return {"-": "minus", "+": "plus", "~": "about"}[char]
 
@@ -84,14 +84,14 @@ def _number_ends(source: Source, position: int) -> bool:
     before = source.char(position - 1)
     if before == " ":
         before = source.char(position - 2)
-    return before.isdigit() or before in _ENDS_NUMBER
+    return before.isdecimal() or before in _ENDS_NUMBER
 
 
 def _number_follows(source: Source, position: int) -> bool:
     after = source.char(position + 1)
     if after == " ":
         after = source.char(position + 2)
-    return after.isdigit() or after in ("(", "$", "€", "£", "-", ".")
+    return after.isdecimal() or after in ("(", "$", "€", "£", "-", ".")
 
 
 def spaced_minus(source: Source, position: int) -> Reading | None:
@@ -120,11 +120,11 @@ def punctuation(source: Source, position: int) -> tuple[PauseMark | None, int]:
     if dashes:
         return PauseMark(",", position), dashes.end()
     if char == ".":
-        ends = not source.char(position + 1).isdigit()
+        ends = not source.char(position + 1).isdecimal()
         return (PauseMark(".", position) if ends else None), position + 1
     if char == "/" and text[max(0, position - 1) : position + 2] == " / ":
         return PauseMark(",", position), position + 1
-    if char in ":," and source.char(position - 1).isdigit() and source.char(position + 1).isdigit():
+    if char in ":," and source.char(position - 1).isdecimal() and source.char(position + 1).isdecimal():
         return None, position + 1
     return (PauseMark(_PAUSES[char], position) if char in _PAUSES else None), position + 1
 

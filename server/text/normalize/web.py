@@ -39,7 +39,7 @@ def _pieces(source: Source, start: int, end: int, skip: int = 0) -> list[Part]:
     for piece in _PIECE.finditer(source.text, start + skip, end):
         text = piece[0]
         low = text.lower()
-        if text.isdigit():
+        if text.isdecimal():
             phrase = numbers.cardinal(text) if len(text) < 4 and text[0] != "0" else numbers.digits(text)
         elif low in _LETTER_BY_LETTER or (len(low) == 1 and low.isalpha()):
             phrase = " ".join(f"{char.upper()}." for char in low)
@@ -91,6 +91,6 @@ def _tagged(name: str, found: re.Match[str]) -> Reading:
     parts: list[Part] = [(name, found.start(), found.start() + 1)]
     for piece in _CAMEL.finditer(found[1]):
         start = found.start(1) + piece.start()
-        phrase = numbers.cardinal(piece[0]) if piece[0].isdigit() else piece[0]
+        phrase = numbers.cardinal(piece[0]) if piece[0].isdecimal() else piece[0]
         parts.append((phrase, start, start + len(piece[0])))
     return parts, found.end()

@@ -72,7 +72,7 @@ def mixed(source: Source, position: int) -> Reading | None:
     parts: list[Part] = []
     for run in _RUNS.finditer(found[0]):
         text = run[0]
-        if text.isdigit():
+        if text.isdecimal():
             after_letter = run.start() > 0
             if len(text) > 4:
                 phrase = numbers.digits(text)
