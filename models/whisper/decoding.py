@@ -125,7 +125,6 @@ class _Rows:
         self.active = [self.active[index] for index in going_on]
         return going_on
 
-
     def _starts_over(self, row: int, position: int, back_positions: int) -> bool:
         behind = position < self._read[row] - back_positions
         self._back[row] = self._back[row] + 1 if behind else 0

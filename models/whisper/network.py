@@ -46,9 +46,7 @@ class Attention(nn.Module):
         """Both [B, H, T, D]."""
         return self.heads(self.k_proj(x)), self.heads(self.v_proj(x))
 
-    def forward(
-        self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None, causal: bool = False
-    ) -> Tensor:
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
         """``mask`` is True where a query may look, broadcast to [B, H, queries, keys]."""
         query = self.heads(self.q_proj(x))
         return self.merge(F.scaled_dot_product_attention(query, keys, values, mask, is_causal=causal))
@@ -87,8 +85,7 @@ class Encoder(nn.Module):
         self.embed_positions.weight.data = sinusoids(config.max_source_positions, channels)
         self.embed_positions.requires_grad_(False)
         self.layers = nn.ModuleList(
-            EncoderLayer(channels, config.encoder_attention_heads, config.encoder_ffn_dim)
-            for _ in range(config.encoder_layers)
+            EncoderLayer(channels, config.encoder_attention_heads, config.encoder_ffn_dim) for _ in range(config.encoder_layers)
         )
         self.layer_norm = nn.LayerNorm(channels)
 
@@ -169,9 +166,7 @@ class Decoder(nn.Module):
         channels, heads = config.d_model, config.decoder_attention_heads
         self.embed_tokens = nn.Embedding(config.vocab_size, channels)
         self.embed_positions = nn.Embedding(config.max_target_positions, channels)
-        self.layers = nn.ModuleList(
-            DecoderLayer(channels, heads, config.decoder_ffn_dim) for _ in range(config.decoder_layers)
-        )
+        self.layers = nn.ModuleList(DecoderLayer(channels, heads, config.decoder_ffn_dim) for _ in range(config.decoder_layers))
         self.layer_norm = nn.LayerNorm(channels)
 
     def each_layer(self) -> Iterator[DecoderLayer]:

@@ -266,9 +266,7 @@ class BatchMaker:
         After <|startoftranscript|> the target is <|nospeech|> for an empty transcript, as in Whisper.
         """
         special = self._special
-        prompts = [
-            [special.previous, *item.previous] if self.prompts and item.previous else [] for item in items
-        ]
+        prompts = [[special.previous, *item.previous] if self.prompts and item.previous else [] for item in items]
         longest = max(len(p) + len(item.tokens) + 2 for p, item in zip(prompts, items, strict=True))
         inputs = np.full((len(items), longest), special.end, np.int64)
         targets = np.full((len(items), longest), IGNORED, np.int64)

@@ -1,6 +1,6 @@
 """Write trained weights as a Hugging Face checkpoint in half precision: the folder the server loads.
 
-    python -m training.ears.export --data data/ears --out models/whisper/weights
+python -m training.ears.export --data data/ears --out models/whisper/weights
 """
 
 import argparse
@@ -43,9 +43,7 @@ def config_json(config: WhisperConfig, tokenizer: Tokenizer, dtype: torch.dtype)
     }
 
 
-def generation_json(
-    config: WhisperConfig, tokenizer: Tokenizer, alignment_heads: list[list[int]]
-) -> dict[str, object]:
+def generation_json(config: WhisperConfig, tokenizer: Tokenizer, alignment_heads: list[list[int]]) -> dict[str, object]:
     """No token is suppressed at the beginning: <|endoftext|> there is how silence is transcribed."""
     end = tokenizer.token_to_id("<|endoftext|>")
     return {

@@ -110,9 +110,7 @@ class _EspeakEvent(ctypes.Structure):
     ]
 
 
-_EspeakCallback = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_EspeakEvent)
-)
+_EspeakCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_EspeakEvent))
 _WORD_EVENT, _PHONEME_EVENT = 1, 7
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _SYNCHRONOUS, _PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 2, 0x1, 0x2, 0x8000

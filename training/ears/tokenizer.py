@@ -26,9 +26,7 @@ def train_tokenizer(text_folder: Path) -> Tokenizer:
     tokenizer.decoder = decoders.ByteLevel()
     sentences = [s for s in (*load_sentences(text_folder), *load_prose(text_folder)) if not held_out(s)]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(
-        vocab_size=TEXT_TOKENS, initial_alphabet=alphabet, special_tokens=[], show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=TEXT_TOKENS, initial_alphabet=alphabet, special_tokens=[], show_progress=False)
     tokenizer.train_from_iterator((f" {s}" for s in sentences), trainer)
     tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     return tokenizer

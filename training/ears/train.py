@@ -136,9 +136,7 @@ class Trainer:
         self.learner = Learner(self.config)
         self.parameters = [p for p in self.learner.parameters() if p.requires_grad]
         self.ema = [p.detach().clone() for p in self.parameters]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=1e-3, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.01, fused=True
-        )
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-3, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.01, fused=True)
         self.corpus = Corpus(self.folder, self.tokenizer)
         self.corpus.refresh()
         self.step, self.spent_s, self.heard_s, self.evaluations = 0, 0.0, 0.0, 0
