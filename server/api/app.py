@@ -12,13 +12,13 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from server.api import health, stt, stt_turns_ws, stt_ws, tts, tts_ws, voices
-from server.api.call import Services
 from server.api.gate import Gate
 from server.api.problems import MethodNotAllowed
 from server.catalog import Catalog
 from server.config import Settings
 from server.errors import InvalidRequest, NotFound
 from server.keys import KeyStore
+from server.services import Services
 from server.voices import VoiceStore
 
 if TYPE_CHECKING:

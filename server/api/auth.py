@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from server.api.call import Services
 from server.errors import Unauthorized
 from server.keys import key_in_headers, keys_are_required
+from server.services import Services
 
 OPEN_PATHS = frozenset({"/", "/livez", "/readyz"})
 _QUERY_CARRIERS = ("api_key", "access_token")

@@ -1,30 +1,13 @@
-"""What every handler has at hand: the joined parts of the server, and facts about this call."""
+"""What every handler has at hand: the services, and facts about this call."""
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from server.catalog import Catalog
-from server.config import Settings
-from server.keys import KeyStore
-from server.voices import VoiceStore
-
-if TYPE_CHECKING:
-    from server.engine.engine import Engine
-    from server.metrics import Metrics
+from server.services import Services
 
 _SCOPE_KEY = "descant.call"
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    engine: "Engine"
-    voices: VoiceStore
-    catalog: Catalog
-    keys: KeyStore
-    settings: Settings
-    metrics: "Metrics"
 
 
 @dataclass(frozen=True, slots=True)

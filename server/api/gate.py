@@ -18,10 +18,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from server.api.auth import OPEN_PATHS, authenticate, hide_query_keys
-from server.api.call import Call, Services, attach
+from server.api.call import Call, attach
 from server.api.problems import error_response, told_to_client
 from server.api.versions import parse_version
 from server.errors import Busy
+from server.services import Services
 
 SOCKETS_PER_SESSION = 10
 """Open sockets per session that may speak or listen at once; the public API allows as many."""

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from server.api.call import Services
 from server.audio.output import OutputChain
 from server.metrics import stage_durations_s
+from server.services import Services
 from server.types import AudioFormat, SpeechEvent, SpeechFlushed, SpeechRequest, SpokenAudio, SpokenTimes, StageTimes, WordTime
 
 MAX_CHUNK_BYTES = 96 * 1024

@@ -8,20 +8,14 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
 
-from server.catalog import Catalog
-from server.config import Settings
 from server.errors import DescantError, InternalError, Unauthorized
-from server.keys import KeyStore, key_in_headers, keys_are_required
-from server.voices import VoiceStore
-
-if TYPE_CHECKING:
-    from server.engine.engine import Engine
-    from server.metrics import Metrics
+from server.keys import key_in_headers, keys_are_required
+from server.services import Services
 
 _log = logging.getLogger("descant.rpc")
 
@@ -32,16 +26,6 @@ FIELD_NAMES: Mapping[str, str] = {
     "transcript": "text",
 }
 """Fields as parts shared with the HTTP face name them, and as this contract does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    engine: "Engine"
-    voices: VoiceStore
-    catalog: Catalog
-    keys: KeyStore
-    settings: Settings
-    metrics: "Metrics"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from server.catalog import Catalog
 from server.config import ConfigError, Settings
 from server.keys import KeyStore
 from server.pb import speech_pb2, speech_pb2_grpc
-from server.rpc.call import Services
 from server.rpc.speech import SpeechService
 from server.rpc.transcription import TranscriptionService
 from server.rpc.voices import VoicesService
+from server.services import Services
 from server.voices import VoiceStore
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from server.audio.input import InputChain, check_sample_rate
 from server.errors import DescantError, InvalidRequest
 from server.pb import speech_pb2, speech_pb2_grpc
-from server.rpc.call import Call, Services, answered
+from server.rpc.call import Call, answered
 from server.rpc.conversation import END, receive, receive_config, send, unexpected
 from server.rpc.requests import given_turns, input_encoding, transcription_request
+from server.services import Services
 from server.turns import turn_settings
 from server.types import Transcript, TranscriptEvent, Turn
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from server.errors import InvalidRequest
 from server.pb import speech_pb2, speech_pb2_grpc
-from server.rpc.call import Services, answered
+from server.rpc.call import answered
+from server.services import Services
 
 
 class VoicesService(speech_pb2_grpc.VoicesServicer):

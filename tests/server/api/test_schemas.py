@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.api.body import parse_json
-from server.api.call import Call, Services
+from server.api.call import Call
 from server.api.schemas import FILE_CONTAINERS, SpeechBody, primary_language
 from server.api.versions import counts_flushes_from_zero, default_buffer_delay_ms, parse_version
 from server.catalog import build_catalog
 from server.config import Settings
 from server.errors import DescantError, InvalidRequest
 from server.keys import KeyStore
+from server.services import Services
 from server.types import OUTPUT_SAMPLE_RATES_HZ, PITCH_RANGE_SEMITONES, SPEED_RANGE, VOLUME_RANGE
 from server.voices import VoiceStore
 from tests.fakes import ANNA, BERT

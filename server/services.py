@@ -1,0 +1,20 @@
+"""The joined parts of the server, as both APIs are given them."""
+
+from dataclasses import dataclass
+
+from server.catalog import Catalog
+from server.config import Settings
+from server.engine.engine import Engine
+from server.keys import KeyStore
+from server.metrics import Metrics
+from server.voices import VoiceStore
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    engine: Engine
+    voices: VoiceStore
+    catalog: Catalog
+    keys: KeyStore
+    settings: Settings
+    metrics: Metrics
