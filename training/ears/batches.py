@@ -25,7 +25,8 @@ ALL_PHONES = 224
 FRAMES_PER_SECOND = 50
 ROUND_S = 7200
 """Audio between two looks at the folder for new shards."""
-LONG_PADDING_ITEMS = 3
+ROUND_TO_FRAMES = 20
+LONG_PADDING_ITEMS = 2
 LONG_S = 8.0
 LONG_URGENCY = 0.3
 """Long items come late and seldom: they cost most and are chains of sentences like those of short items."""
@@ -85,6 +86,12 @@ class Corpus:
             number = int(path.stem.partition("-")[2])
             if number not in self._shards:
                 self._read(number, json.loads(path.read_text("utf-8")))
+
+    def know_phones(self, phone_ids: dict[str, int]) -> None:
+        """Keep the ids that a checkpoint was trained with; to be called before `refresh`."""
+        self.phone_ids.update(phone_ids)
+        for engine in self._next:
+            self._next[engine] += sum(symbol.startswith(f"{engine}:") for symbol in phone_ids)
 
     def _phone_id(self, symbol: str) -> int:
         """Ids in the order of first sight; shards are read in order, so a run can be resumed."""
@@ -190,8 +197,11 @@ class Augmenter:
 
 
 class BatchMaker:
-    def __init__(self, corpus: Corpus, special: SpecialTokens, batch_s: float) -> None:
+    """Batches of the items of one process out of ``workers``: every ``workers``-th."""
+
+    def __init__(self, corpus: Corpus, special: SpecialTokens, batch_s: float, worker: int = 0, workers: int = 1) -> None:
         self._corpus, self._special, self._batch_s = corpus, special, batch_s
+        self._worker, self._workers = worker, workers
         self._rng = np.random.default_rng(0)
         self._augment = Augmenter(corpus.noise)
         self.strength = 0.0
@@ -199,8 +209,7 @@ class BatchMaker:
         self.longest_s = 15.0
         self.long_padding_share = 0.0
         """Batches padded to as much as 60 s, which faster-whisper does to every window."""
-        self.heard: NDArray[np.int64] = np.zeros(0, np.int64)
-        """How often each item of the corpus was chosen."""
+        self._heard: NDArray[np.int64] = np.zeros(0, np.int64)
 
     def reseed(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
@@ -208,16 +217,16 @@ class BatchMaker:
     def round(self) -> Iterator[Batch]:
         """Two hours of the items heard least so far (up to ``longest_s``), in batches of similar length."""
         self._corpus.refresh()
-        items = self._corpus.items
-        self.heard = np.pad(self.heard, (0, len(items) - len(self.heard)))
+        items = self._corpus.items[self._worker :: self._workers]
+        self._heard = np.pad(self._heard, (0, len(items) - len(self._heard)))
         urgency = np.array([FLITE_URGENCY if item.engine == "flite" else 1.0 for item in items])
         urgency[[item.frames > LONG_S * FRAMES_PER_SECOND for item in items]] *= LONG_URGENCY
-        order = np.argsort((self.heard + self._rng.random(len(items))) / urgency)
+        order = np.argsort((self._heard + self._rng.random(len(items))) / urgency)
         frames = np.array([item.frames for item in items])[order]
         fits = frames <= self.longest_s * FRAMES_PER_SECOND
         order, frames = order[fits], frames[fits]
         chosen = order[: 1 + int(np.searchsorted(np.cumsum(frames), ROUND_S * FRAMES_PER_SECOND))]
-        self.heard[chosen] += 1
+        self._heard[chosen] += 1
         groups = self._groups([items[int(index)] for index in chosen])
         for index in self._rng.permutation(len(groups)):
             if self._rng.random() < self.long_padding_share:
@@ -226,7 +235,7 @@ class BatchMaker:
                 yield self.make(groups[int(index)])
 
     def _groups(self, items: list[Item]) -> list[list[Item]]:
-        keys = np.array([item.frames for item in items]) * self._rng.uniform(0.9, 1.1, len(items))
+        keys = np.array([item.frames for item in items]) * self._rng.uniform(0.96, 1.04, len(items))
         groups: list[list[Item]] = [[]]
         for index in np.argsort(keys):
             item = items[int(index)]
@@ -244,10 +253,8 @@ class BatchMaker:
             mel, phones = self._corpus.mel(item), self._corpus.phones(item)
             rows.append(self._augment(mel, phones, self.strength, bool(item.tokens), rng))
         longest = max(len(mel) for mel, _ in rows)
-        seconds = -(-longest // FRAMES_PER_SECOND) + int(rng.random() < 0.15)
-        if padded_s is not None:
-            seconds = max(seconds, padded_s)
-        frames = min(seconds * FRAMES_PER_SECOND, 3000)
+        frames = -(-longest // ROUND_TO_FRAMES) * ROUND_TO_FRAMES + (FRAMES_PER_SECOND if rng.random() < 0.15 else 0)
+        frames = min(max(frames, (padded_s or 0) * FRAMES_PER_SECOND), 3000)
         mels = np.zeros((len(rows), frames, MEL_BANDS), np.float32)
         phone_labels = np.full((len(rows), frames // 2), IGNORED, np.int64)
         for index, (mel, phones) in enumerate(rows):

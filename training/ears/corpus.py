@@ -14,6 +14,7 @@ given again; the trainer reads whichever exist. A shard of 1.2 hours takes 15 to
 
 import argparse
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -29,23 +30,27 @@ from training.ears.voices import draw_settings, held_out_settings
 from training.sentences import held_out, load_prose, load_sentences
 
 Floats = NDArray[np.float32]
+_WORD = re.compile(r"[a-z][a-z']*[a-z]")
 ITEMS_PER_SHARD = 1000
 MAX_ITEM_S = 15.0
 WORDLESS_SHARE = 0.07
 CHAIN_SHARE = 0.25
 CUT_SHARE = 0.12
 """Of espeak-ng's items: they break off between two words, as a stream does while somebody is speaking."""
+LOOSE_WORDS_SHARE = 0.07
+"""Rare words as often as common ones, in an order that no language model guesses: they have to be heard and spelt."""
 UNKNOWN_PHONE = 255
 NOISE_BANK_S = 2400
 EVALUATION_KINDS = ("espeak variants", "espeak settings", "flite settings", "flite kal16")
 
 
 class Texts:
-    """Random texts: mostly single sentences, some chains, some numbers and spellings."""
+    """Random texts: mostly single sentences, some chains, some numbers, spellings and loose words."""
 
     def __init__(self, folder: Path) -> None:
         self._sentences = [s for s in load_sentences(folder) if not held_out(s) and not _has_digit(s)]
         self._prose = [s for s in load_prose(folder, max_characters=160) if not held_out(s) and not _has_digit(s)]
+        self._words = sorted({word for text in (*self._sentences, *self._prose) for word in _WORD.findall(text.lower())})
 
     def sentence(self, rng: np.random.Generator) -> str:
         kind = rng.random()
@@ -53,7 +58,9 @@ class Texts:
             return _spoken_numbers(rng)
         if kind < 0.05:
             return " ".join(rng.choice(list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), int(rng.integers(2, 7)))) + "."
-        pool = self._prose if kind < 0.2 and self._prose else self._sentences
+        if kind < 0.05 + LOOSE_WORDS_SHARE:
+            return " ".join(rng.choice(self._words, int(rng.integers(2, 8)))).capitalize() + "."
+        pool = self._prose if kind < 0.4 and self._prose else self._sentences
         return pool[int(rng.integers(len(pool)))]
 
     def draw(self, rng: np.random.Generator) -> str:
