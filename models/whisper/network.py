@@ -5,7 +5,7 @@ row's result independent of its neighbours), and the decoder's cache is written 
 so that rows with prompts and prefixes of different lengths step as one batch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +28,8 @@ class Attention(nn.Module):
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
         self.head_count = heads
+        self.product: Callable[..., Tensor] = F.scaled_dot_product_attention
+        """Of queries, keys, values; training puts its own here."""
         self.q_proj = nn.Linear(channels, channels)
         self.k_proj = nn.Linear(channels, channels, bias=False)
         self.v_proj = nn.Linear(channels, channels)
@@ -49,7 +51,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
         """``mask`` is True where a query may look, broadcast to [B, H, queries, keys]."""
         query = self.heads(self.q_proj(x))
-        return self.merge(F.scaled_dot_product_attention(query, keys, values, mask, is_causal=causal))
+        return self.merge(self.product(query, keys, values, mask, is_causal=causal))
 
     def weights(self, x: Tensor, keys: Tensor, chosen: Sequence[int], mask: Tensor | None) -> Tensor:
         """What some heads look at, [B, chosen heads, queries, keys]; each query's weights add up to 1."""

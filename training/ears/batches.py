@@ -27,6 +27,8 @@ ROUND_S = 7200
 """Audio between two looks at the folder for new shards."""
 ROUND_TO_FRAMES = 20
 LONG_PADDING_ITEMS = 2
+PROMPTED_SHARE = 0.25
+"""Of batches: one prompt makes all rows of its batch longer."""
 LONG_S = 8.0
 LONG_URGENCY = 0.3
 """Long items come late and seldom: they cost most and are chains of sentences like those of short items."""
@@ -273,7 +275,8 @@ class BatchMaker:
         After <|startoftranscript|> the target is <|nospeech|> for an empty transcript, as in Whisper.
         """
         special = self._special
-        prompts = [[special.previous, *item.previous] if self.prompts and item.previous else [] for item in items]
+        prompted = self.prompts and self._rng.random() < PROMPTED_SHARE
+        prompts = [[special.previous, *item.previous] if prompted and item.previous else [] for item in items]
         longest = max(len(p) + len(item.tokens) + 2 for p, item in zip(prompts, items, strict=True))
         inputs = np.full((len(items), longest), special.end, np.int64)
         targets = np.full((len(items), longest), IGNORED, np.int64)
