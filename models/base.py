@@ -184,7 +184,7 @@ class Recognizer(Protocol):
     def info(self) -> RecognizerInfo: ...
 
     def step(self, windows: Sequence[RecognitionWindow]) -> list[Hypothesis]:
-        """Transcribe the windows as one batch (at most max_batch); greedy, deterministic.
+        """Transcribe the windows as one batch (at most max_batch); deterministic.
 
         A window's tokens do not depend on its neighbours.
         """

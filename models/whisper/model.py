@@ -31,6 +31,9 @@ START_OVER_S = 0.6
 SHORTEST_WORD_S = 0.1
 """Nothing shorter is decoded: the network never heard so little."""
 MAX_PROMPT_TOKENS = 100
+BEAMS = 4
+"""Texts that are followed at once. Five beams instead of one took the word error rate of the first weights from 34.5 to
+28.6 % (espeak-ng) and from 41.7 to 32.4 % (flite) on 80 held-out sentences each, three to 29.8 and 32.7 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +113,11 @@ def read_checkpoint(folder: Path, tokenizer: WhisperTokenizer) -> Checkpoint:
 class WhisperRecognizer:
     """Implements `models.base.Recognizer`; stateless between steps."""
 
-    def __init__(self, folder: Path, device: str, max_batch: int) -> None:
+    def __init__(self, folder: Path, device: str, max_batch: int, beams: int = BEAMS) -> None:
         self.tokenizer = WhisperTokenizer(folder / "tokenizer.json")
         self.checkpoint = read_checkpoint(folder, self.tokenizer)
         self._device = torch.device(device)
+        self._beams = beams
         self.network = Whisper(self.checkpoint.config)
         load_weights(folder / "model.safetensors", self.network)
         self.network.eval().requires_grad_(False).to(self._device)
@@ -141,7 +145,7 @@ class WhisperRecognizer:
         mel, frames = self._features(windows)
         states = self.network.encoder(mel, frames)
         positions = frames // 2
-        decoded = decode(self.network.decoder, states, positions, tasks, self.checkpoint.rules)
+        decoded = decode(self.network.decoder, states, positions, tasks, self.checkpoint.rules, self._beams)
         for window, task, result in zip(windows, tasks, decoded, strict=True):
             self._silence(window, task, result)
         timed = [row for row, window in enumerate(windows) if window.want_words and decoded[row].tokens]
@@ -240,9 +244,9 @@ class WhisperRecognizer:
         return tuple(words)
 
 
-def load(device: str = "cpu", max_batch: int = 16, folder: Path = EMBEDDED) -> WhisperRecognizer:
-    """Load a checkpoint from a folder, the embedded one by default.
+def load(device: str = "cpu", max_batch: int = 16, folder: Path = EMBEDDED, beams: int = BEAMS) -> WhisperRecognizer:
+    """Load a checkpoint from a folder, the embedded one by default; one beam is greedy decoding.
 
     Raises ValueError or `models.weights.WeightsError` naming what is missing or does not fit.
     """
-    return WhisperRecognizer(folder, device, max_batch)
+    return WhisperRecognizer(folder, device, max_batch, beams)

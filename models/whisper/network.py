@@ -134,15 +134,12 @@ class DecoderState:
     looked_at: Tensor | None = None
     """What the watched heads looked at in the newest step, [B, N, T], their mean."""
 
-    def select(self, rows: Tensor) -> "DecoderState":
-        """The state of some rows only, for when others have ended."""
-        return DecoderState(
-            [x[rows] for x in self.past_keys],
-            [x[rows] for x in self.past_values],
-            [x[rows] for x in self.source_keys],
-            [x[rows] for x in self.source_values],
-            None if self.source_mask is None else self.source_mask[rows],
-        )
+    def select(self, rows: Tensor, same_windows: bool = False) -> "DecoderState":
+        """The state of some rows, also repeated ones; ``same_windows``: each is of the window that was in its place."""
+        sources = (self.source_keys, self.source_values)
+        keys, values = sources if same_windows else ([x[rows] for x in side] for side in sources)
+        mask = self.source_mask if same_windows or self.source_mask is None else self.source_mask[rows]
+        return DecoderState([x[rows] for x in self.past_keys], [x[rows] for x in self.past_values], keys, values, mask)
 
 
 class DecoderLayer(nn.Module):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.whisper.decoding import DecodingTask, decode
+from models.whisper.decoding import LENGTH_POWER, DecodingTask, decode
 from models.whisper.features import log_mel
 from models.whisper.model import EMBEDDED, WhisperRecognizer, load
 from models.whisper.tokenizer import WhisperTokenizer
@@ -41,15 +41,16 @@ def padded(pcm: NDArray[np.float32]) -> NDArray[np.float32]:
     return mel
 
 
-def greedy(ears: WhisperRecognizer, tokenizer: WhisperTokenizer, mel: NDArray[np.float32]) -> list[int]:
+def tokens_of(ears: WhisperRecognizer, tokenizer: WhisperTokenizer, mel: NDArray[np.float32], beams: int) -> list[int]:
     rules = replace(ears.checkpoint.rules, watched={})  # the other engine has no such guard
     start = (tokenizer.start, tokenizer.no_timestamps)
     states = ears.network.encoder(torch.from_numpy(mel)[None])
-    return decode(ears.network.decoder, states, torch.tensor([1500]), [DecodingTask(start, 0, 0, 62)], rules)[0].tokens
+    return decode(ears.network.decoder, states, torch.tensor([1500]), [DecodingTask(start, 0, 0, 62)], rules, beams)[0].tokens
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_greedy_tokens_are_the_same(other: Any, speech: list[NDArray[np.float32]]) -> None:
+@pytest.mark.parametrize("beams", [1, 4])
+def test_tokens_are_the_same(beams: int, other: Any, speech: list[NDArray[np.float32]]) -> None:
     torch.set_num_threads(1)
     tokenizer = WhisperTokenizer(EMBEDDED / "tokenizer.json")
     ears = load("cpu", 4)
@@ -58,10 +59,12 @@ def test_greedy_tokens_are_the_same(other: Any, speech: list[NDArray[np.float32]
     for pcm in speech:
         mel = padded(pcm)
         encoded = other.encode(mel.T.copy())
-        result = other.model.generate(encoded, [start], beam_size=1, max_length=64, suppress_blank=False)[0]
+        result = other.model.generate(
+            encoded, [start], beam_size=beams, length_penalty=LENGTH_POWER, max_length=64, suppress_blank=False
+        )[0]
         states = ears.network.encoder(torch.from_numpy(mel)[None])
         assert np.abs(np.array(encoded)[0] - states[0].numpy()).max() < 1e-3
-        ours = greedy(ears, tokenizer, mel)
+        ours = tokens_of(ears, tokenizer, mel, beams)
         assert ours == [token for token in result.sequences_ids[0] if token != tokenizer.end]
         lengths.append(len(ours))
     assert min(lengths) > 0
@@ -74,7 +77,7 @@ def test_faster_whisper_transcribes(other: Any, speech: list[NDArray[np.float32]
     segments, info = other.transcribe(speech[0], beam_size=1, temperature=0.0, without_timestamps=True)
     theirs = " ".join(segment.text.strip() for segment in segments)
     tokenizer = WhisperTokenizer(EMBEDDED / "tokenizer.json")
-    ours = tokenizer.decode(greedy(load("cpu", 4), tokenizer, padded(speech[0]))).strip()
+    ours = tokenizer.decode(tokens_of(load("cpu", 4), tokenizer, padded(speech[0]), 1)).strip()
     assert info.language == "en"
     assert len(theirs.split()) >= 3
     assert theirs == ours

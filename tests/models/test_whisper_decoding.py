@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.whisper.decoding import DecodedWindow, DecodingRules, DecodingTask, _Rows, decode, loop_start, token_budget
+from models.whisper.decoding import DecodedWindow, DecodingRules, DecodingTask, _Search, decode, loop_start, token_budget
 from models.whisper.tokenizer import WhisperTokenizer
 from models.whisper.word_times import token_starts, warp
 from tests.models.whisper_checkpoints import TOKENIZER_PATH, random_network
@@ -20,7 +20,7 @@ def rules_of(tokenizer: WhisperTokenizer) -> DecodingRules:
     return DecodingRules(tokenizer.end, tokenizer.no_speech, specials, ())
 
 
-def run(rows: list[int], tasks: list[DecodingTask], tokenizer: WhisperTokenizer) -> list[DecodedWindow]:
+def run(rows: list[int], tasks: list[DecodingTask], tokenizer: WhisperTokenizer, beams: int = 1) -> list[DecodedWindow]:
     network = random_network(1, sharpness=6.0)
     generator = torch.Generator().manual_seed(9)
     mels = [torch.randn(frames, 80, generator=generator) for frames in FRAMES]
@@ -28,7 +28,7 @@ def run(rows: list[int], tasks: list[DecodingTask], tokenizer: WhisperTokenizer)
     mel = torch.stack([torch.nn.functional.pad(mels[row], (0, 0, 0, longest - FRAMES[row])) for row in rows])
     frames = torch.tensor([FRAMES[row] for row in rows])
     states = network.encoder(mel, frames)
-    return decode(network.decoder, states, frames // 2, [tasks[row] for row in rows], rules_of(tokenizer))
+    return decode(network.decoder, states, frames // 2, [tasks[row] for row in rows], rules_of(tokenizer), beams)
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +45,13 @@ def tasks(tokenizer: WhisperTokenizer) -> list[DecodingTask]:
     ]
 
 
-def test_alone_batched_and_permuted_give_the_same_tokens(tokenizer: WhisperTokenizer, tasks: list[DecodingTask]) -> None:
-    together = run([0, 1, 2, 3], tasks, tokenizer)
-    permuted = run([2, 0, 3, 1], tasks, tokenizer)
-    alone = [run([row], tasks, tokenizer)[0] for row in range(4)]
+@pytest.mark.parametrize("beams", [1, 3])
+def test_alone_batched_and_permuted_give_the_same_tokens(
+    beams: int, tokenizer: WhisperTokenizer, tasks: list[DecodingTask]
+) -> None:
+    together = run([0, 1, 2, 3], tasks, tokenizer, beams)
+    permuted = run([2, 0, 3, 1], tasks, tokenizer, beams)
+    alone = [run([row], tasks, tokenizer, beams)[0] for row in range(4)]
     assert [r.tokens for r in together] == [r.tokens for r in alone]
     assert [permuted[i].tokens for i in (1, 3, 0, 2)] == [r.tokens for r in alone]
     assert len({tuple(r.tokens) for r in alone}) == 4, "the rows say the same, so the test shows nothing"
@@ -90,21 +93,58 @@ def test_loops_are_found(tokens: list[int], expected: int | None) -> None:
 def test_a_text_that_starts_over_is_cut(tokenizer: WhisperTokenizer) -> None:
     """The rows know nothing but tokens and positions: from the fifth token on the audio is read again."""
     rules = DecodingRules(tokenizer.end, None, (), (), watched={0: [0]}, back_positions=10)
-    rows = _Rows([DecodingTask((1, 2), 0, 0, 50), DecodingTask((1, 2), 0, 0, 50)])
+    search = _Search([DecodingTask((1, 2), 0, 0, 50), DecodingTask((1, 2), 0, 0, 50)], rules, 1)
     for token, position in enumerate([0, 8, 20, 30, 2, 8, 15, 20]):
-        if not rows.active:
+        if not search.advance([[-0.1]] * 2, [[100 + token]] * 2, [position, position + 22]):
             break
-        rows.take([100 + token] * 2, [-0.1] * 2, [position, position + 22], rules)
-    assert [row.tokens for row in rows.results] == [[100, 101, 102, 103], [100, 101, 102, 103]]
-    assert all(row.truncated for row in rows.results)
+    results = search.results([0.0, 0.0])
+    assert [row.tokens for row in results] == [[100, 101, 102, 103], [100, 101, 102, 103]]
+    assert all(row.truncated for row in results)
 
 
 def test_a_short_look_back_is_no_start_over(tokenizer: WhisperTokenizer) -> None:
     rules = DecodingRules(tokenizer.end, None, (), (), watched={0: [0]}, back_positions=10)
-    rows = _Rows([DecodingTask((1, 2), 0, 0, 50)])
+    search = _Search([DecodingTask((1, 2), 0, 0, 50)], rules, 1)
     for token, position in enumerate([0, 20, 30, 2, 2, 31, 25, 22]):
-        assert rows.take([100 + token], [-0.1], [position], rules) == [0]
-    assert len(rows.results[0].tokens) == 8
+        assert search.advance([[-0.1]], [[100 + token]], [position]) == [0]
+    assert len(search.active[0].tokens) == 8
+
+
+def test_beams_find_a_likelier_text_than_the_first_choice_leads_to(tokenizer: WhisperTokenizer) -> None:
+    """Token 7 looks better than 8 at first, and ends badly."""
+    rules = DecodingRules(tokenizer.end, None, (), ())
+    search = _Search([DecodingTask((1,), 0, 0, 50)], rules, 2)
+    assert search.advance([[-0.5, -0.9, -9.0]], [[7, 8, 9]], None) == [0, 0]
+    assert search.advance([[-3.0, -3.1, -3.2], [-0.1, -4.0, -5.0]], [[1, 2, 3], [4, 5, 6]], None) == [1, 0]
+    assert [h.tokens for h in search.active] == [[8, 4], [7, 1]]
+    end = tokenizer.end
+    assert search.advance([[-0.1, -3.0, -4.0], [-0.2, -5.0, -6.0]], [[end, 1, 2], [end, 1, 2]], None) == []
+    result = search.results([0.25])[0]
+    assert (result.tokens, result.log_probabilities, result.end_log_probability) == ([8, 4], [-0.9, -0.1], -0.1)
+    assert result.no_speech_probability == 0.25
+
+
+def test_a_text_that_was_cut_off_loses_against_any_other(tokenizer: WhisperTokenizer) -> None:
+    rules = DecodingRules(tokenizer.end, None, (), ())
+    search = _Search([DecodingTask((1,), 0, 0, 2)], rules, 2)
+    search.advance([[-0.1, -2.0, -9.0]], [[7, 8, 9]], None)
+    assert search.advance([[-0.1, -9.0], [-3.0, -9.0]], [[7, 1], [tokenizer.end, 1]], None) == []
+    result = search.results([0.0])[0]
+    assert (result.tokens, result.truncated) == ([8], False)
+
+
+@pytest.mark.parametrize("beams", [1, 2, 4])
+def test_beams_score_what_they_say(beams: int, tokenizer: WhisperTokenizer, tasks: list[DecodingTask]) -> None:
+    """The log probabilities of a found text are those of the same text, given all at once."""
+    network = random_network(1, sharpness=6.0)
+    states = network.encoder(torch.randn(1, 150, 80, generator=torch.Generator().manual_seed(1)))
+    found = decode(network.decoder, states, torch.tensor([75]), tasks[:1], rules_of(tokenizer), beams)[0]
+    assert len(found.tokens) > 1
+    start = tasks[0].start
+    logits = network.decoder(torch.tensor([[*start, *found.tokens]]), states)[0]
+    logits[:, tokenizer.end + 1 :] = -torch.inf
+    expected = logits.log_softmax(-1)[range(len(start) - 1, len(start) - 1 + len(found.tokens)), found.tokens]
+    np.testing.assert_allclose(found.log_probabilities, expected.detach(), atol=1e-3)
 
 
 def test_budget_grows_with_time_and_ends_with_room() -> None:
