@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 
@@ -293,9 +293,18 @@ def load(device: str, max_slots: int) -> ConvTtsSynthesizer:
         config = ConvTtsConfig.from_metadata(read_metadata(path))
         network = ConvTts(config)
         load_weights(path, network)
+    if device == "cpu" and _computes_bfloat16():
+        for block in network.decoder:
+            block.to_bfloat16()  # type: ignore[operator]
     synthesizer = ConvTtsSynthesizer(network, device, max_slots, read_voices(config.speakers))
     _warm_up(synthesizer)
     return synthesizer
+
+
+def _computes_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 by itself; where it is emulated it is slower than float32."""
+    capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # not in every torch that we support
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def _warm_up(synthesizer: ConvTtsSynthesizer) -> None:

@@ -50,15 +50,26 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor, state: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Causal: [B, T, C] and the state [B, K-1, C] to the same."""
         mixed, state = self.conv(x, state, lengths)
-        return x + self.scale * self.narrow(F.gelu(self.widen(self.norm(mixed)))), state
+        return x + self._change(mixed), state
 
     def centred(self, x: Tensor, mask: Tensor) -> Tensor:
         """Looking both ways; ``mask`` [B, P, 1] is 0 past a row's end."""
         ahead = self.conv.kernel_frames // 2
         padded = F.pad(x, (0, 0, 0, ahead))
         mixed, _ = self.conv(padded, self.conv.init_state(len(x), x.device, x.dtype))
-        change: Tensor = self.scale * self.narrow(F.gelu(self.widen(self.norm(mixed[:, ahead:]))))
-        return mask * (x + change)
+        return mask * (x + self._change(mixed[:, ahead:]))
+
+    def to_bfloat16(self) -> None:
+        """Halve the cost of the two layers where the processor has such products: a sixth of all synthesis on one
+        AMD EPYC core, side by side. A frame's result does not depend on how many others it is computed with."""
+        self.widen.bfloat16()
+        self.narrow.bfloat16()
+
+    def _change(self, mixed: Tensor) -> Tensor:
+        """What the two layers add, [..., C]; they may be of another precision than the rest."""
+        normal = self.norm(mixed).to(self.widen.weight.dtype)
+        change: Tensor = self.scale * self.narrow(F.gelu(self.widen(normal)))
+        return change
 
 
 class Attention(nn.Module):
