@@ -33,8 +33,8 @@ def voice_model() -> Synthesizer:
     return conv_tts.load("cpu", 6)
 
 
-@pytest.fixture(scope="module")
-def tiny() -> ConvTtsSynthesizer:
+@pytest.fixture(scope="module", params=["float32", "bfloat16"])
+def tiny(request: pytest.FixtureRequest) -> ConvTtsSynthesizer:
     """The same code, 32 channels wide, with random weights that make loud, long, varied sound."""
     torch.manual_seed(3)
     config = ConvTtsConfig(channels=32, expansion=64, attention_heads=2, cepstrum_order=12)
@@ -44,6 +44,9 @@ def tiny() -> ConvTtsSynthesizer:
             if isinstance(block, ConvBlock):
                 block.scale.fill_(1.0)
         network.cepstrum_mean[0] = -1.0
+    if request.param == "bfloat16":
+        for block in network.decoder:
+            block.to_bfloat16()  # type: ignore[operator]
     return ConvTtsSynthesizer(network, "cpu", 8, _voices(config))
 
 
@@ -89,20 +92,27 @@ def median_f0_hz(pcm: np.ndarray) -> float:
     return float(np.median(found))
 
 
-@pytest.mark.parametrize(
-    ("which", "sizes"),
-    [("tiny", (1,)), ("tiny", (3, 50)), ("tiny", (7, 13)), ("voice_model", (10, 16, 24, 40, 60)), ("voice_model", (5, 90))],
-)
-def test_chunks_give_the_samples_of_the_whole(
-    which: str, sizes: tuple[int, ...], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model: Synthesizer = request.getfixturevalue(which)
+def check_chunks(model: Synthesizer, sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     segments = Segment(phones(HELLO)), Segment(phones(STORY))
     monkeypatch.setattr(conv_tts, "CHUNK_FRAMES", (100_000,))
     whole = say(model, *segments)
     assert np.abs(whole).max() > 0.01
     monkeypatch.setattr(conv_tts, "CHUNK_FRAMES", sizes)
     assert error_db(say(model, *segments), whole) < -60
+
+
+@pytest.mark.parametrize("sizes", [(1,), (3, 50), (7, 13)])
+def test_chunks_give_the_samples_of_the_whole(
+    sizes: tuple[int, ...], tiny: ConvTtsSynthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_chunks(tiny, sizes, monkeypatch)
+
+
+@pytest.mark.parametrize("sizes", [(10, 16, 24, 40, 60), (5, 90)])
+def test_chunks_of_the_embedded_voice_give_the_samples_of_the_whole(
+    sizes: tuple[int, ...], voice_model: Synthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_chunks(voice_model, sizes, monkeypatch)
 
 
 def test_a_segment_fed_late_joins_without_a_seam(tiny: ConvTtsSynthesizer) -> None:
