@@ -4,9 +4,9 @@
 
 One process per core, each on its own half of the items; their gradients are averaged at every step. The plan
 is in wall-clock time, which the checkpoint keeps: the same command resumes (SIGTERM saves and stops).
-Learning rate: warm-up, constant, linear decay over the last 40 %. Short items come first: attention finds its
-way through three seconds long before it does through fifteen; a run that starts from trained weights
-(``--init``) goes straight to the longer ones. Phone labels fade between 45 and 55 %.
+Learning rate: warm-up, constant, linear decay over the last 40 % (75 % from trained weights). Short items
+come first: attention finds its way through three seconds long before it does through fifteen; a run that
+starts from trained weights (``--init``) goes straight to the longer ones. Phone labels fade between 45 and 55 %.
 """
 
 import argparse
@@ -44,7 +44,7 @@ class Plan:
     """Whether the weights were trained before."""
 
     def learning_rate(self, done: float, step: int) -> float:
-        decay = min(1.0, (1.0 - done) / 0.4)
+        decay = min(1.0, (1.0 - done) / (0.75 if self.warm else 0.4))
         return self.peak_rate * min(1.0, (step + 1) / 400) * max(decay, 0.01)
 
     def phone_weight(self, done: float) -> float:
