@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TEXT ?= ../shared/text
+CORES ?= $(shell nproc)
 STAMP := $(VENV)/.installed
 
 .PHONY: setup demo test test-all lint bench train train-voice train-ears proto clean
@@ -48,10 +49,16 @@ train-voice: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m training.voice.train train
 	$(BIN)/python -m training.voice.train export
 
+# Four hours of two cores: one run from nothing, one from its weights. Also needs what train-voice needs.
+EARS := data/ears
 train-ears: setup
-	$(BIN)/python -m training.ears.corpus --text-folder $(TEXT)
-	$(BIN)/python -m training.ears.train
-	$(BIN)/python -m training.ears.export
+	$(BIN)/python -m training.ears.tokenizer --text-folder $(TEXT) --out $(EARS)/tokenizer.json
+	OMP_NUM_THREADS=1 $(BIN)/python -m training.ears.corpus --text-folder $(TEXT) --out $(EARS) --hours 85
+	OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc-per-node $(CORES) -m training.ears.train --data $(EARS) \
+	    --minutes 125 --checkpoint $(EARS)/first/checkpoint.pt
+	OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc-per-node $(CORES) -m training.ears.train --data $(EARS) \
+	    --minutes 110 --learning-rate 1.3e-3 --init $(EARS)/first/checkpoint.pt --checkpoint $(EARS)/second/checkpoint.pt
+	OMP_NUM_THREADS=1 $(BIN)/python -m training.ears.export --weights $(EARS)/second/averaged.pt --text-folder $(TEXT)
 
 proto: setup
 	$(BIN)/python -m grpc_tools.protoc -Iserver/pb=proto --python_out=. --pyi_out=. --grpc_python_out=. server/pb/speech.proto

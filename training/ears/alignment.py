@@ -2,8 +2,8 @@
 
     python -m training.ears.alignment --text-folder TEXT --model models/whisper/weights
 
-Every head is scored alone, then the best are joined as long as that helps. Prints the heads as the JSON list
-that `training.ears.export --alignment-heads` takes, and the error of the word starts they give.
+Every head is scored alone, then the best are joined as long as that helps. Prints the heads and the error of
+the word starts they give; `training.ears.export` writes them into the checkpoint.
 """
 
 import argparse
@@ -81,24 +81,29 @@ def best_heads(alignments: Alignments) -> list[int]:
         chosen, error = [*chosen, new], new_error
 
 
+def find_heads(recognizer: WhisperRecognizer, text_folder: Path, sentences: int = 120) -> tuple[list[list[int]], str]:
+    """The chosen heads as [layer, head], and the error of their word starts on other sentences, in words."""
+    kept = [s for s in load_sentences(text_folder) if held_out(s)][:sentences]
+    half = len(kept) // 2
+    chosen = best_heads(Alignments(recognizer, kept[:half]))
+    test = Alignments(recognizer, kept[half:])
+    errors_ms = 1000 * test.errors_s(chosen)
+    report = (
+        f"{len(errors_ms)} words: mean error {np.abs(errors_ms).mean():.0f} ms, median {np.median(np.abs(errors_ms)):.0f} ms, "
+        f"bias {errors_ms.mean():+.0f} ms, within 100 ms {100 * np.mean(np.abs(errors_ms) < 100):.0f} %"
+    )
+    return sorted(list(test.heads[head]) for head in chosen), report
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--text-folder", type=Path, required=True)
     parser.add_argument("--model", type=Path, default=Path("models/whisper/weights"))
     parser.add_argument("--sentences", type=int, default=120)
     arguments = parser.parse_args()
-    kept = [s for s in load_sentences(arguments.text_folder) if held_out(s)][: arguments.sentences]
-    recognizer = load("cpu", 1, arguments.model)
-    half = len(kept) // 2
-    chosen = best_heads(Alignments(recognizer, kept[:half]))
-    test = Alignments(recognizer, kept[half:])
-    errors = test.errors_s(chosen)
-    print(json.dumps(sorted(list(test.heads[head]) for head in chosen)))
-    print(
-        f"{len(errors)} words: mean error {1000 * np.abs(errors).mean():.0f} ms, median "
-        f"{1000 * np.median(np.abs(errors)):.0f} ms, bias {1000 * errors.mean():+.0f} ms, "
-        f"within 100 ms {100 * np.mean(np.abs(errors) < 0.1):.0f} %"
-    )
+    heads, report = find_heads(load("cpu", 1, arguments.model), arguments.text_folder, arguments.sentences)
+    print(json.dumps(heads))
+    print(report)
 
 
 if __name__ == "__main__":

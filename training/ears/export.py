@@ -1,6 +1,8 @@
 """Write trained weights as a Hugging Face checkpoint in half precision: the folder the server loads.
 
-python -m training.ears.export --data data/ears --out models/whisper/weights
+    python -m training.ears.export --weights data/ears/averaged.pt --text-folder TEXT --out models/whisper/weights
+
+With a text folder, the heads whose attention follows time are found by `training.ears.alignment`.
 """
 
 import argparse
@@ -14,6 +16,8 @@ from tokenizers import Tokenizer
 
 from models.whisper.config import WhisperConfig
 from models.whisper.features import FeatureSettings
+from models.whisper.model import load
+from training.ears.alignment import find_heads
 from training.ears.tokenizer import SPECIAL_TOKENS
 from training.ears.train import make_config
 
@@ -113,22 +117,24 @@ def write_checkpoint(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, default=Path("data/ears"))
+    parser.add_argument("--weights", type=Path, default=Path("data/ears/averaged.pt"), help="as the trainer leaves them")
+    parser.add_argument("--tokenizer", type=Path, default=Path("data/ears/tokenizer.json"))
+    parser.add_argument("--text-folder", type=Path, help="held-out sentences to find the alignment heads with")
     parser.add_argument("--out", type=Path, default=Path("models/whisper/weights"))
-    parser.add_argument(
-        "--alignment-heads", type=json.loads, default=[[1, 0], [1, 1], [1, 2], [2, 0], [2, 1], [2, 2]],
-        help="JSON list of [layer, head] whose attention follows time",
-    )  # fmt: skip
     arguments = parser.parse_args()
-    tokenizer_path = arguments.data / "tokenizer.json"
-    weights = torch.load(arguments.data / "averaged.pt", weights_only=True)
+    weights = torch.load(arguments.weights, weights_only=True)
     channels = weights["model.decoder.layer_norm.weight"].shape[0]
     layers = [
         len({name.split(".")[3] for name in weights if name.startswith(f"model.{side}.layers.")})
         for side in ("encoder", "decoder")
     ]
-    config = make_config(Tokenizer.from_file(str(tokenizer_path)), channels, layers[0], layers[1])
-    write_checkpoint(weights, config, tokenizer_path, arguments.out, arguments.alignment_heads)
+    config = make_config(Tokenizer.from_file(str(arguments.tokenizer)), channels, layers[0], layers[1])
+    heads = [[layer, head] for layer in range(layers[1] // 2, layers[1]) for head in range(config.decoder_attention_heads)]
+    write_checkpoint(weights, config, arguments.tokenizer, arguments.out, heads)
+    if arguments.text_folder is not None:
+        heads, report = find_heads(load("cpu", 1, arguments.out), arguments.text_folder)
+        write_checkpoint(weights, config, arguments.tokenizer, arguments.out, heads)
+        print(f"word times by heads {heads}; {report}")
 
 
 if __name__ == "__main__":

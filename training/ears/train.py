@@ -233,6 +233,7 @@ class Trainer:
         self.corpus = Corpus(self.folder, self.tokenizer)
         self.step, self.spent_s, self.heard_s, self.evaluations = 0, 0.0, 0.0, 0
         self.checkpoint: Path = arguments.checkpoint or self.folder / "checkpoint.pt"
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         self.batches = BatchMaker(self.corpus, self.special, self.batch_s, self.workers.rank, self.workers.count)
         if self.checkpoint.exists():
             self.load()
