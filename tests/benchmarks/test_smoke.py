@@ -1,0 +1,62 @@
+"""The measures of the ears run from their commands and print their figures."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from training.sentences import held_out
+
+
+@pytest.fixture
+def text_folder(tmp_path: Path) -> Path:
+    subjects = ("The old sailor", "A careful doctor", "My younger sister", "The village teacher")
+    verbs = ("carried", "painted", "repaired", "remembered", "followed", "counted")
+    objects = ("a wooden boat", "the empty house", "seven letters", "his brother", "every window", "the long road")
+    sentences = (f"{' '.join(words)}." for words in itertools.product(subjects, verbs, objects))
+    (tmp_path / "sentences.en.txt").write_text("\n".join(s for s in sentences if held_out(s)), encoding="utf-8")
+    return tmp_path
+
+
+def run(repository: Path, module: str, *arguments: str) -> Any:
+    """The JSON line of a smoke run, which must leave the results alone."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", f"benchmarks.{module}", "--smoke", "--engines", "espeak", *arguments]
+    kept = repository / "benchmarks" / "results" / f"{module}.jsonl"
+    before = kept.read_bytes() if kept.exists() else b""
+    result = subprocess.run(command, capture_output=True, text=True, cwd=repository, env=environment, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert (kept.read_bytes() if kept.exists() else b"") == before
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.mark.timeout(300)
+def test_word_error_rate(repository: Path, text_folder: Path) -> None:
+    line = run(repository, "word_error_rate", "--text-folder", str(text_folder), "--conditions", "all")
+    rates = line["word_error_percent"]
+    assert set(rates) == {"espeak variants", "espeak settings", "espeak accents", "espeak fast", "espeak slow"}
+    for row in rates.values():
+        assert {"clean", "8 kHz mu-law", "white noise 5 dB", "babble 10 dB", "reverberation"} < set(row)
+        assert all(0 <= rate < 200 for rate in row.values())
+    assert set(line["invented_words"]) > {"silence", "hum", "tones", "music", "babble of 8 talkers"}
+    assert len(line["config"]["data_hash"]) == 12
+
+
+@pytest.mark.timeout(300)
+def test_streaming_recognition(repository: Path, text_folder: Path) -> None:
+    line = run(repository, "streaming_recognition", "--text-folder", str(text_folder))
+    long = line["long audio with gaps"]
+    assert set(long) == {"dynamic", "dynamic, finals only", "fixed 30 s", "fixed 5 s"}
+    for row in long.values():
+        assert row["words said"] > 4
+        assert row["encoded seconds per hour"] > 0
+    assert long["fixed 30 s"]["encoded seconds / fixed 30 s"] == 1.0
+    assert long["dynamic"]["word errors, %"] < 100
+    assert long["dynamic"]["partial lag p50, s"] < long["fixed 30 s"]["partial lag p50, s"]
+    assert line["no speech"]["dynamic"]["invented words"] == 0
+    assert line["trailing silence"]["dynamic"]["words said"] > 3
