@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -19,6 +20,16 @@ class Arrival:
 
     at_s: float
     pcm: Pcm
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What became of a player without a buffer that starts with the first sample."""
+
+    underruns: int
+    """How often it ran dry."""
+    ends_s: float
+    """When the last sample has been played, in seconds since the request; 0 without audio."""
 
 
 def first_audible_sample(pcm: Pcm, sample_rate_hz: int) -> int | None:
@@ -50,8 +61,24 @@ def first_audible_s(arrivals: Sequence[Arrival], sample_rate_hz: int) -> float |
     return None
 
 
-def count_underruns(arrivals: Sequence[Arrival], sample_rate_hz: int) -> int:
-    """How often a player without a buffer, starting with the first sample, would have run dry."""
+def first_playable_s(arrivals: Sequence[Arrival], sample_rate_hz: int) -> float | None:
+    """The earliest moment at which playing could start and then go on without a gap; None without audio.
+
+    That is the arrival of the first sample for audio that keeps ahead of its player, and later by what a player would
+    have had to wait for audio that does not.
+    """
+    starts_s: float | None = None
+    received = 0
+    for arrival in arrivals:
+        if len(arrival.pcm):
+            could_s = arrival.at_s - received / sample_rate_hz
+            starts_s = could_s if starts_s is None else max(starts_s, could_s)
+            received += len(arrival.pcm)
+    return starts_s
+
+
+def play(arrivals: Sequence[Arrival], sample_rate_hz: int) -> Played:
+    """Play what arrived, as it arrived. After it has run dry, the player goes on with the next sample."""
     underruns = 0
     ends_s: float | None = None
     for arrival in arrivals:
@@ -64,4 +91,10 @@ def count_underruns(arrivals: Sequence[Arrival], sample_rate_hz: int) -> int:
             underruns += 1
             ends_s = arrival.at_s
         ends_s += duration_s
-    return underruns
+    return Played(underruns, ends_s or 0.0)
+
+
+def worst_gap_s(arrivals: Sequence[Arrival]) -> float | None:
+    """The longest time between two arrivals of audio in a row; None for fewer than two."""
+    moments_s = [arrival.at_s for arrival in arrivals if len(arrival.pcm)]
+    return max((later - earlier for earlier, later in pairwise(moments_s)), default=None)
