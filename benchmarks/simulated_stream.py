@@ -7,7 +7,7 @@ Both give what a client would have been shown and when.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,9 +45,11 @@ class SimulatedClock:
 class MeteredRecognizer:
     """A recogniser that counts its work; each step takes ``DEFAULT_COST`` per second of audio on the clock."""
 
-    def __init__(self, model: Recognizer, clock: SimulatedClock) -> None:
+    def __init__(self, model: Recognizer, clock: SimulatedClock, padded_s: float = 0.0) -> None:
+        """Windows shorter than ``padded_s`` are filled with silence, as Whisper's own code fills them to 30 s."""
         self._model = model
         self._clock = clock
+        self._padded_samples = int(padded_s * model.info.sample_rate_hz)
         self._tokenizer = getattr(model, "tokenizer", None)
         self.cpu_s = 0.0
         """Processor time, which other work on the machine changes little; on a GPU the time that passed."""
@@ -62,6 +64,8 @@ class MeteredRecognizer:
         return self._model.info
 
     def step(self, windows: Sequence[RecognitionWindow]) -> list[Hypothesis]:
+        if self._padded_samples:
+            windows = [replace(window, pcm=self._padded(window.pcm)) for window in windows]
         timer = time.process_time if self.info.device == "cpu" else time.perf_counter
         start_s = timer()
         hypotheses = self._model.step(windows)
@@ -75,6 +79,9 @@ class MeteredRecognizer:
         self._clock.now_s += DEFAULT_COST * sum(seconds)
         return hypotheses
 
+    def _padded(self, pcm: Floats) -> Floats:
+        return np.pad(pcm, (0, max(0, self._padded_samples - len(pcm))))
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -87,10 +94,10 @@ class Run:
     tokens: int
 
 
-def live(model: Recognizer, detector: SpeechDetector, pcm: Floats, *, interim: bool) -> Run:
+def live(model: Recognizer, detector: SpeechDetector, pcm: Floats, *, interim: bool, padded_s: float = 0.0) -> Run:
     """One live stream. Raises what ended it, if that was an error."""
     clock = SimulatedClock()
-    metered = MeteredRecognizer(model, clock)
+    metered = MeteredRecognizer(model, clock, padded_s)
     shown: list[Shown] = []
     failures: list[Exception] = []
 

@@ -4,9 +4,10 @@
 
 Three sets of audio (`benchmarks.spoken_streams`): long streams of held-out sentences with gaps of 0.5 to 20 s between
 and inside them; clips of one sentence with 1 to 31 s of silence behind it; streams of noise, hum, tones and music.
-Four ways through the same weights: dynamic chunking as the server does it, with partial texts and without; windows of
-30 s and of 5 s one after another. Time is simulated (`benchmarks.simulated_stream`), so latencies are audio time and
-the same on every machine; model seconds are processor time and are not.
+Ways through the same weights: dynamic chunking as the server does it, with partial texts and without; the same windows
+filled with silence to 30 s, as Whisper's own code fills them; windows of 30 s and of 5 s one after another. Time is
+simulated (`benchmarks.simulated_stream`), so latencies are audio time and the same on every machine; model seconds are
+processor time and are not.
 
 Prints a table for each set, and appends a JSON line to benchmarks/results/streaming_recognition.jsonl
 (``--no-record`` leaves it out).
@@ -35,6 +36,7 @@ from training.ears.voices import VoiceSettings
 RESULTS = Path("benchmarks/results/streaming_recognition.jsonl")
 KINDS = ("espeak variants", "espeak settings", "flite settings", "flite kal16")
 LONG_CHUNK_S, SHORT_CHUNK_S = 30.0, 5.0
+PADDED, FIXED = "same windows, 30 s each", "fixed 30 s"
 SENTENCES_PER_STREAM = 10
 
 Way = Callable[[SpokenStream], Run]
@@ -57,7 +59,8 @@ def ways(folder: Path, device: str, chosen: Sequence[str]) -> dict[str, Way]:
     every: dict[str, Way] = {
         "dynamic": lambda stream: live(model, detector, stream.pcm, interim=True),
         "dynamic, finals only": lambda stream: live(model, detector, stream.pcm, interim=False),
-        "fixed 30 s": lambda stream: chunks(long, stream.pcm, LONG_CHUNK_S),
+        PADDED: lambda stream: live(long, detector, stream.pcm, interim=False, padded_s=LONG_CHUNK_S),
+        FIXED: lambda stream: chunks(long, stream.pcm, LONG_CHUNK_S),
         "fixed 5 s": lambda stream: chunks(long, stream.pcm, SHORT_CHUNK_S),
     }
     return {name: way for name, way in every.items() if any(part in name for part in chosen)}
@@ -81,20 +84,21 @@ def measure(streams: Iterable[SpokenStream], compared: dict[str, Way], title: st
 
 
 def compare_compute(table: Table) -> None:
-    """Adds to each row its compute over that of the long fixed windows."""
-    base = table.get("fixed 30 s")
-    for row in table.values():
-        for figure in ("model seconds", "encoded seconds", "tokens"):
-            whole, part = base and base[f"{figure} per hour"], row[f"{figure} per hour"]
-            row[f"{figure} / fixed 30 s"] = round(part / whole, 3) if whole and part is not None else None
+    """Adds to each row its compute over that of windows of 30 s: one after another, and those of dynamic chunking."""
+    for name in (PADDED, FIXED):
+        base = table.get(name)
+        for row in table.values():
+            for figure in ("model seconds", "encoded seconds"):
+                whole, part = base and base[f"{figure} per hour"], row[f"{figure} per hour"]
+                row[f"{figure} / {name}"] = round(part / whole, 3) if whole and part is not None else None
 
 
 def print_table(table: Table, title: str) -> None:
     """Figures downwards, ways across."""
-    print(f"{title:32}" + "".join(f"{name:>24}" for name in table))
+    print(f"{title:48}" + "".join(f"{name:>26}" for name in table))
     for figure in next(iter(table.values())):
         cells = ["-" if row[figure] is None else str(row[figure]) for row in table.values()]
-        print(f"{figure:32}" + "".join(f"{cell:>24}" for cell in cells))
+        print(f"{figure:48}" + "".join(f"{cell:>26}" for cell in cells))
     print(flush=True)
 
 
@@ -112,7 +116,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clips", type=int, default=200, help="with trailing silence; 0 leaves this part out")
     parser.add_argument("--non-speech-minutes", type=float, default=60.0, help="0 leaves this part out")
     parser.add_argument("--engines", nargs="+", default=["espeak", "flite"])
-    parser.add_argument("--ways", nargs="+", default=["dynamic", "fixed"], help="parts of the names of ways to compare")
+    parser.add_argument("--ways", nargs="+", default=["dynamic", "same", "fixed"], help="parts of the names of ways to compare")
     parser.add_argument("--weights", type=Path, default=EMBEDDED, help="folder of a Whisper checkpoint")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="of torch; more are slower beside other work")

@@ -80,7 +80,9 @@ class TranscriptText:
         )
 
     def _word_times(self, window: Window, hypothesis: Hypothesis) -> tuple[WordTime, ...]:
-        """From the start of the stream, inside the window, never backwards."""
+        """From the start of the stream, inside the window, never backwards; none if nobody asked for them."""
+        if not self._request.want_words:
+            return ()
         start_s, end_s = window.start_samples / self._rate_hz, window.end_samples / self._rate_hz
         result: list[WordTime] = []
         for word in hypothesis.words:

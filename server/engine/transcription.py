@@ -13,6 +13,7 @@ from typing import assert_never
 import numpy as np
 
 from models.base import Hypothesis, Pcm, RecognitionWindow, Recognizer, SpeechDetector
+from server.engine.coverage import uncovered_pause
 from server.engine.hearing_session import (
     AudioCommand,
     CancelAudio,
@@ -223,7 +224,7 @@ class Transcription:
                 job.window.pcm,
                 language=job.hearing.session.request.language,
                 prefix=job.hearing.text.prefix if job.window is self._open_window(job) else "",
-                want_words=job.hearing.session.request.want_words,
+                want_words=job.hearing.session.request.want_words or len(job.window.phrases) > 1,
             )
             for job in jobs
         ]
@@ -241,6 +242,8 @@ class Transcription:
         now_s = self._clock()
         self._measure(jobs, now_s - start_s)
         for job, hypothesis in zip(jobs, hypotheses, strict=True):
+            if self._cut_where_text_is_missing(job, hypothesis):
+                continue
             self._on_transcript(job.window.is_final, now_s - job.window.due_s)
             if job.window.is_final:
                 if hypothesis.truncated:
@@ -253,6 +256,19 @@ class Transcription:
                 job.hearing.last = (job.window, hypothesis)
                 job.hearing.cutter.decoded(job.window)
                 self._emit(job.hearing, job.hearing.text.partial(job.window, hypothesis))
+
+    def _cut_where_text_is_missing(self, job: Job, hypothesis: Hypothesis) -> bool:
+        """Cut the window at a pause if the text leaves out what was said on one side of it; the parts come in line."""
+        window = job.window
+        at_samples = uncovered_pause(
+            window.phrases, hypothesis.words, self._rate_hz,
+            is_whole=window.is_final or window.in_pause, keep_start=bool(job.hearing.text.prefix),
+        )  # fmt: skip
+        if at_samples is None:
+            return False
+        job.hearing.cutter.split(window, at_samples)
+        job.hearing.last = None
+        return True
 
     def _open_window(self, job: Job) -> Window | None:
         """The window whose shown words a decoding must keep: a partial one, or the first final one."""

@@ -7,12 +7,14 @@ silence is never decoded and no word can be invented from it.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
 
 from models.base import Pcm, SpeechDetector
+from server.engine.coverage import Span
 from server.engine.endpointing import Change, Endpointer, EndpointPolicy
 from server.engine.turns import TurnMachine, TurnState
 from server.types import TranscriptionRequest, TurnPhase, TurnSettings
@@ -54,6 +56,8 @@ class Window:
     """When it was due, on the engine's clock."""
     in_pause: bool = True
     """It ends after speech, not in the middle of it."""
+    phrases: tuple[Span, ...] = ()
+    """Stretches of speech in it with pauses between them, in samples from its start."""
 
     @property
     def end_samples(self) -> int:
@@ -82,6 +86,7 @@ class WindowCutter:
         self._max_frames = int(max_window_s / frame_s)
         self._needed_frames = self._ends.policy.frames(self._ends.policy.min_speech_s)
         self._pause_cut_frames = int(PAUSE_CUT_AFTER_S / frame_s)
+        self._pause_frames = self._ends.policy.frames(PAUSE_CUT_S)
         self._keep_frames = self._ends.policy.frames(0.5)
         self._inputs: deque[Pcm | Mark] = deque()
         self._rest: Pcm = np.zeros(0, np.float32)
@@ -185,6 +190,22 @@ class WindowCutter:
         """The open window was decoded as far as ``window`` goes."""
         self._decoded_end = window.end_samples // self._size
 
+    def split(self, window: Window, at_samples: int) -> None:
+        """Cut a window that was decoded in two, ``at_samples`` from its start; an open one goes on behind the cut."""
+        if not window.is_final:
+            self._cut((window.start_samples + at_samples) // self._size, window.due_s)
+            return
+        first = replace(window, pcm=window.pcm[:at_samples], in_pause=True, phrases=_clip(window.phrases, 0, at_samples))
+        second = replace(
+            window,
+            start_samples=window.start_samples + at_samples,
+            pcm=window.pcm[at_samples:],
+            phrases=_clip(window.phrases, at_samples, len(window.pcm)),
+        )
+        place = next(place for place, item in enumerate(self.ready) if item is window)
+        self.ready[place] = second
+        self.ready.insert(place, first)
+
     # --- windows ----------------------------------------------------------------
 
     @property
@@ -253,12 +274,30 @@ class WindowCutter:
     def _window(
         self, start: int, end: int, now_s: float, *, is_final: bool, in_pause: bool = True, tail: Pcm | None = None
     ) -> Window:
-        parts = [frame.pcm for frame in self._slice(start, end)]
+        frames = self._slice(start, end)
+        parts = [frame.pcm for frame in frames]
         if tail is not None:
             parts.append(tail)
-        return Window(max(start, self._base) * self._size, np.concatenate(parts), is_final, now_s, in_pause)
+        phrases = self._phrases([frame.is_speech for frame in frames])
+        return Window(max(start, self._base) * self._size, np.concatenate(parts), is_final, now_s, in_pause, phrases)
+
+    def _phrases(self, is_speech: Sequence[bool]) -> tuple[Span, ...]:
+        """Runs of speech frames, those joined that are less than a pause apart."""
+        runs: list[Span] = []
+        for place in np.flatnonzero(is_speech).tolist():
+            if runs and place - runs[-1][1] < self._pause_frames:
+                runs[-1] = (runs[-1][0], place + 1)
+            else:
+                runs.append((place, place + 1))
+        return tuple((first * self._size, last * self._size) for first, last in runs)
 
     def _forget(self, before: int) -> None:
         while self._base < before and self._frames:
             self._frames.popleft()
             self._base += 1
+
+
+def _clip(phrases: Sequence[Span], first: int, last: int) -> tuple[Span, ...]:
+    """Phrases inside a part of their window, counted from its start."""
+    inside = [(max(a, first), min(b, last)) for a, b in phrases if b > first and a < last]
+    return tuple((a - first, b - first) for a, b in inside)

@@ -48,6 +48,15 @@ def test_finals_only_cost_less() -> None:
     assert whole.tokens > less.tokens == 9 + 1 + 2 + 1
 
 
+def test_windows_filled_to_a_length_give_the_same_text_at_that_cost() -> None:
+    model = FakeRecognizer()
+    less = live(FakeRecognizer(), FakeDetector(), AUDIO, interim=False)
+    padded = live(model, FakeDetector(), AUDIO, interim=False, padded_s=30.0)
+    assert [item.transcript.text for item in finals(padded)] == [item.transcript.text for item in finals(less)]
+    assert [len(window.pcm) for window in model.windows] == [30 * 16_000] * 2
+    assert padded.encoded_s == 60
+
+
 def test_a_failure_is_raised() -> None:
     model = FakeRecognizer()
     model.fault_level = 0.85

@@ -51,11 +51,12 @@ def test_word_error_rate(repository: Path, text_folder: Path) -> None:
 def test_streaming_recognition(repository: Path, text_folder: Path) -> None:
     line = run(repository, "streaming_recognition", "--text-folder", str(text_folder))
     long = line["long audio with gaps"]
-    assert set(long) == {"dynamic", "dynamic, finals only", "fixed 30 s", "fixed 5 s"}
+    assert set(long) == {"dynamic", "dynamic, finals only", "same windows, 30 s each", "fixed 30 s", "fixed 5 s"}
     for row in long.values():
         assert row["words said"] > 4
         assert row["encoded seconds per hour"] > 0
     assert long["fixed 30 s"]["encoded seconds / fixed 30 s"] == 1.0
+    assert long["dynamic, finals only"]["encoded seconds / same windows, 30 s each"] < 0.5
     assert long["dynamic"]["word errors, %"] < 100
     assert long["dynamic"]["partial lag p50, s"] < long["fixed 30 s"]["partial lag p50, s"]
     assert line["no speech"]["dynamic"]["invented words"] == 0
