@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from benchmarks.simulated_stream import Run, Shown
 from benchmarks.spoken_streams import Phrase, SpokenStream
-from benchmarks.word_alignment import Pair, align
 from server.bench.stats import percentile
+from server.bench.word_alignment import Pair, align
 from server.engine.stabilizer import spelling
 from training.ears.evaluation import scored_words
 

@@ -37,11 +37,11 @@ from benchmarks.listening_conditions import (
     speak_all,
     voices_of,
 )
-from benchmarks.word_alignment import align
 from models.base import RecognitionWindow, Recognizer
 from models.registry import load_recognizer
 from models.silero_vad import SileroDetector
 from server.bench.stats import append_line, record
+from server.bench.word_alignment import align
 from training.ears.evaluation import scored_words
 
 RESULTS = Path("benchmarks/results/word_error_rate.jsonl")

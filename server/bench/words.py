@@ -5,6 +5,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from server.bench.word_alignment import align
+
 _NOT_SCORED = re.compile(r"[^a-z0-9']+")
 
 
@@ -40,26 +42,17 @@ def scored_words(text: str) -> list[str]:
 
 def word_errors(said: Sequence[str], heard: Sequence[str]) -> int:
     """Substitutions, insertions and deletions of the shortest way from one to the other."""
-    return _distances(said, heard)[-1][-1]
+    return sum(pair.is_error for pair in align(said, heard))
 
 
 def matched_words(said: Sequence[str], heard: Sequence[str]) -> list[int]:
-    """Indices of the words of ``said`` that an alignment with the fewest errors leaves unchanged, ascending."""
-    table = _distances(said, heard)
-    row, column = len(said), len(heard)
-    matched = []
-    while row and column:
-        # Left-out words first: of two equal ones, a text that has not come so far yet holds the earlier.
-        if table[row][column] == table[row - 1][column] + 1:
-            row -= 1
-        elif said[row - 1] == heard[column - 1]:
-            matched.append(row - 1)
-            row, column = row - 1, column - 1
-        elif table[row][column] == table[row][column - 1] + 1:
-            column -= 1
-        else:
-            row, column = row - 1, column - 1
-    return matched[::-1]
+    """Places of the words of ``said`` that an alignment with the fewest errors leaves unchanged, ascending.
+
+    Of two equal words, a text that has not come so far yet holds the earlier. Hence
+    back to front: `align` pairs words as far towards the end as it can.
+    """
+    pairs = align(said[::-1], heard[::-1])
+    return sorted(len(said) - 1 - pair.said for pair in pairs if pair.said is not None and not pair.is_error)
 
 
 def word_lags_s(words: Sequence[SpokenWord], sent: Sequence[Sent], heard: Sequence[Heard]) -> list[float | None]:
@@ -85,14 +78,3 @@ def word_lags_s(words: Sequence[SpokenWord], sent: Sequence[Sent], heard: Sequen
         piece = min(bisect_left(ends_s, word.end_s), len(ends_s) - 1)
         lags_s.append(None if at_s is None else at_s - moments_s[piece])
     return lags_s
-
-
-def _distances(said: Sequence[str], heard: Sequence[str]) -> list[list[int]]:
-    """Edit distances in words between all beginnings of both (Wagner and Fischer 1974)."""
-    table = [list(range(len(heard) + 1))]
-    for number, word in enumerate(said, 1):
-        above, row = table[-1], [number]
-        for column, other in enumerate(heard, 1):
-            row.append(min(above[column] + 1, row[-1] + 1, above[column - 1] + (word != other)))
-        table.append(row)
-    return table

@@ -2,7 +2,7 @@ import jiwer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.word_alignment import align
+from server.bench.word_alignment import align
 
 words = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=8)
 
