@@ -29,6 +29,18 @@ class Limits(BaseModel):
     max_speech_sessions: int = Field(64, ge=1, le=4096, description="Contexts that may speak at once; more get 429.")
     max_transcription_sessions: int = Field(64, ge=1, le=4096, description="Audio streams transcribed at once; more get 429.")
     max_queued_sessions: int = Field(128, ge=0, le=65536, description="Contexts that may wait for a slot; more get 429.")
+    max_sessions_per_key: int = Field(
+        0,
+        ge=0,
+        le=65536,
+        description="Contexts, and audio streams, that one API key may have open; more get 429. 0: only key_share bounds them.",
+    )
+    key_share: float = Field(
+        0.875,
+        gt=0,
+        le=1,
+        description="Part of the slots, and of the places, that one API key may take; the rest is for others.",
+    )
     context_idle_s: float = Field(30.0, gt=0, description="An open context without text or audio for this long is ended.")
     stall_timeout_s: float = Field(10.0, gt=0, description="A client that reads nothing for this long loses its slot.")
     websocket_idle_s: float = Field(300.0, gt=0, description="A socket without traffic for this long is closed.")

@@ -15,7 +15,7 @@ from server.engine.hearing_session import (
     SubmitAudio,
     UpdateTurns,
 )
-from server.engine.limits import EngineLimits
+from server.engine.limits import EngineLimits, Places
 from server.engine.streams import EventQueue
 from server.engine.transcription import Transcription
 from server.engine.worker import Clock, Worker
@@ -114,6 +114,7 @@ class Hearer:
         self.family = family
         self.device = model.info.device
         self.slots = limits.max_transcription_sessions
+        self._places = Places(self.slots, limits, "transcription streams")
         self._rate_hz = model.info.sample_rate_hz
         self._languages = model.info.languages
         self._metrics = metrics
@@ -141,9 +142,11 @@ class Hearer:
         """Raises InvalidRequest for a language the recogniser does not know, Busy when no stream is free."""
         if request.language not in self._languages:
             raise InvalidRequest.choice("language", request.language, self._languages)
-        if len(self._open) >= self.slots:
+        try:
+            self._places.take(request.key_id)
+        except Busy:
             self._metrics.record_error("transcription", Busy.http_status)
-            raise Busy(f"all {self.slots} transcription streams are taken", retry_after_s=1.0)
+            raise
         events: EventQueue[TranscriptEvent] = EventQueue()
         room = asyncio.Event()
         session = HearingSession(
@@ -184,6 +187,7 @@ class Hearer:
         """Count the stream out, and let go whoever waits to feed it; false if that was done already."""
         if self._open.pop(session.id, None) is None:
             return False
+        self._places.leave(session.request.key_id)
         session.ended = True
         room.set()
         self._on_ended()

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Iterator
 
 from models.base import Synthesizer
-from server.engine.limits import EngineLimits
+from server.engine.limits import EngineLimits, Places, share_of
 from server.engine.scheduler import Policy, Scheduler
 from server.engine.session import Cancel, Room, SpeechCommand, SpeechSession, Submit
 from server.engine.streams import EventQueue, SpeechStream
@@ -37,14 +37,18 @@ class Speaker:
         self.device = model.info.device
         self.slots = min(model.info.max_slots, limits.max_speech_sessions)
         self._sample_rate_hz = model.info.sample_rate_hz
-        self._max_open = self.slots + limits.max_queued_sessions
+        self._places = Places(self.slots + limits.max_queued_sessions, limits, "contexts")
         self._metrics = metrics
         self._clock = clock
         self._ids = ids
         self._post_text = post_text
         self._on_ended = on_ended
         self._open: dict[int, SpeechSession] = {}
-        policy = Policy(idle_s=limits.context_idle_s, stall_s=limits.stall_timeout_s)
+        policy = Policy(
+            idle_s=limits.context_idle_s,
+            stall_s=limits.stall_timeout_s,
+            max_slots_per_key=share_of(self.slots, limits.key_share),
+        )
         warm_up = functools.partial(read_whole, front_end, WARM_UP_TEXT)
         self._synthesis = Synthesis(model, Scheduler(self.slots, policy), clock, warm_up, self._record_step, policy.max_ahead_s)
         self._worker: Worker[SpeechCommand] = Worker(f"speech-{family}", self._synthesis)
@@ -70,11 +74,12 @@ class Speaker:
         return len(self._open)
 
     def open(self, request: SpeechRequest) -> SpeechStream:
-        if len(self._open) >= self._max_open:
+        """Admit a context, or raise Busy: nothing is made, posted or waited for before that is known."""
+        try:
+            self._places.take(request.key_id)
+        except Busy:
             self._metrics.record_error("speech", Busy.http_status)
-            raise Busy(
-                f"all {self.slots} slots and {self._max_open - self.slots} places in the queue are taken", retry_after_s=1.0
-            )
+            raise
         now_s = self._clock()
         events: EventQueue[SpeechEvent] = EventQueue()
         session = SpeechSession(
@@ -122,6 +127,7 @@ class Speaker:
         """Count the session out; false if it was already."""
         if self._open.pop(session.id, None) is None:
             return False
+        self._places.leave(session.request.key_id)
         self._post_text(ForgetText(session))
         self._on_ended()
         self._metrics.record_text(self.family, session.pushed_chars)

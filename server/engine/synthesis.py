@@ -61,7 +61,7 @@ class Synthesis:
         session, now_s = command.session, self._clock()
         if isinstance(command, Submit):
             self._states[session.id] = SpeechState(session)
-            self._scheduler.submit(session.id, now_s)
+            self._scheduler.submit(session.id, now_s, session.request.key_id)
             return
         state = self._states.get(session.id)
         if state is None:
@@ -221,7 +221,7 @@ class Synthesis:
                 self._step([state])
             return
         now_s = self._clock()
-        self._scheduler.measured(len(stepping), now_s - start_s)
+        self._scheduler.measured([state.session.id for state in stepping], now_s - start_s)
         audio_s = sum(len(f.pcm) / state.session.sample_rate_hz for state, f in zip(stepping, frames, strict=True))
         self._on_step(len(stepping), now_s - start_s, audio_s)
         for state, frame in zip(stepping, frames, strict=True):

@@ -1,20 +1,22 @@
-"""The scheduler alone, on a simulated clock: exact cases, then random traffic against invariants."""
-
-from dataclasses import dataclass, field
+"""The scheduler alone, on a simulated clock, case by case. Random traffic: `test_simulation`."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from server.engine.scheduler import Admission, Expiry, Plan, Policy, Scheduler
+from server.engine.scheduler import Admission, Expiry, Policy, Scheduler
 
 POLICY = Policy(idle_s=30.0, stall_s=10.0)
 CHUNK_S = 0.1
 
 
-def with_text(scheduler: Scheduler, session: int, now_s: float, segments: int = 1) -> None:
-    scheduler.submit(session, now_s)
+def with_text(scheduler: Scheduler, session: int, now_s: float, segments: int = 1, key: str = "") -> None:
+    scheduler.submit(session, now_s, key)
     scheduler.add_text(session, segments, now_s)
+
+
+def teach_first_rows(scheduler: Scheduler, session: int, row_s: float) -> None:
+    """Make first audio cost so much per row, and nothing per step. ``session`` has none yet, and there are two of it."""
+    for rows in (1, 2) * 50:
+        scheduler.measured([session] * rows, row_s * rows)
 
 
 class TestAdmission:
@@ -67,7 +69,8 @@ class TestSteps:
         scheduler = Scheduler(4, POLICY)
         with_text(scheduler, 1, 0.0, segments=9)
         scheduler.plan(0.0)
-        scheduler.stepped(1, 0.5, 0, 0.0)
+        for _ in range(5):
+            scheduler.stepped(1, 0.1, 0, 0.0)
         with_text(scheduler, 2, 0.4)
         assert scheduler.plan(0.4).step == (2, 1)
 
@@ -91,41 +94,68 @@ class TestSteps:
 
     def test_shortest_lead_first(self) -> None:
         scheduler = Scheduler(4, POLICY)
-        for session, lead_s in ((1, 3.0), (2, 1.0), (3, 2.0)):
+        for session, lead_s in ((1, 0.03), (2, 0.01), (3, 0.02)):
             with_text(scheduler, session, 0.0, segments=9)
             scheduler.plan(0.0)
-            scheduler.stepped(session, lead_s, 0, 0.0)
+            for _ in range(10):
+                scheduler.stepped(session, lead_s, 0, 0.0)
         assert scheduler.plan(0.0).step == (2, 3, 1)
 
     def test_slow_models_step_fewer_rows(self) -> None:
         scheduler = Scheduler(8, POLICY)
         for session in range(8):
             with_text(scheduler, session, 0.0)
-        for _ in range(50):
-            scheduler.measured(1, 0.025)
+        teach_first_rows(scheduler, 0, 0.012)
         assert len(scheduler.plan(0.0).step) == 2
-        for _ in range(50):
-            scheduler.measured(8, 0.008)
+        teach_first_rows(scheduler, 0, 0.001)
         assert len(scheduler.plan(0.0).step) == 8
 
     def test_first_audio_in_the_order_of_the_text(self) -> None:
         scheduler = Scheduler(8, POLICY)
         for session, now_s in ((5, 0.0), (3, 0.1), (4, 0.2)):
             with_text(scheduler, session, now_s)
-        for _ in range(50):
-            scheduler.measured(1, 0.025)
+        teach_first_rows(scheduler, 5, 0.012)
         assert scheduler.plan(0.3).step == (5, 3)
 
-    def test_half_of_a_full_batch_is_kept_for_streams_about_to_run_dry(self) -> None:
-        scheduler = Scheduler(8, POLICY)
-        for session in range(4):
+    def test_turns_with_streams_that_run_dry(self) -> None:
+        """One new row fills a step here, and there are eight: every third step is for the others."""
+        scheduler = Scheduler(16, POLICY)
+        for session in range(10):
             with_text(scheduler, session, 0.0, segments=9)
         scheduler.plan(0.0)
+        teach_first_rows(scheduler, 9, 0.02)
         for session in (0, 1):
-            scheduler.stepped(session, 0.1, 0, 0.0)
-        for _ in range(50):
-            scheduler.measured(1, 0.025)
-        assert scheduler.plan(0.1).step == (2, 0)
+            scheduler.stepped(session, 0.15, 0, 0.0)
+        new = set(range(2, 10))
+        is_first = []
+        for now_s in (0.3, 0.6, 0.9, 1.2, 1.5, 1.8):
+            step = scheduler.plan(now_s).step
+            is_first.append(bool(new & set(step)))
+            scheduler.measured(step, 0.02 if is_first[-1] else 0.0075 * len(step))
+            for session in step:
+                scheduler.stepped(session, 0.15, 0, now_s)
+            new -= set(step)
+        assert is_first == [False, True, True, False, True, True]
+
+    def test_new_rows_do_not_wait_for_streams_that_have_enough(self) -> None:
+        scheduler = Scheduler(16, POLICY)
+        for session in range(10):
+            with_text(scheduler, session, 0.0, segments=9)
+        scheduler.plan(0.0)
+        teach_first_rows(scheduler, 9, 0.02)
+        scheduler.stepped(0, 0.15, 0, 0.0)
+        assert [scheduler.plan(0.05 + at_s).step for at_s in (0.0, 0.01)] == [(1,), (1,)]
+
+    def test_long_rows_do_not_pad_first_chunks(self) -> None:
+        """A row of 1 s beside four of 50 ms would make each of them cost as 1 s."""
+        scheduler = Scheduler(8, POLICY)
+        with_text(scheduler, 9, 0.0, segments=9)
+        scheduler.plan(0.0)
+        for audio_s in (0.05, 1.0, 1.0):
+            scheduler.stepped(9, audio_s, 0, 0.0)
+        for session in range(4):
+            with_text(scheduler, session, 2.0)
+        assert scheduler.plan(2.0).step == (0, 1, 2, 3)
 
     def test_new_text_after_silence_is_a_first_audio_again(self) -> None:
         scheduler = Scheduler(4, POLICY)
@@ -145,6 +175,83 @@ class TestSteps:
         assert scheduler.plan(0.0).step == ()
         scheduler.observe(1, 19.0, 1.0, False)
         assert scheduler.plan(1.0).step == (1,)
+
+
+class TestKeys:
+    def test_slots_go_to_the_key_that_has_the_fewest(self) -> None:
+        scheduler = Scheduler(4, POLICY)
+        for session in range(4):
+            with_text(scheduler, session, 0.0, key="many")
+        scheduler.plan(0.0)
+        for session in (10, 11):
+            with_text(scheduler, session, 1.0, key="many")
+        with_text(scheduler, 20, 2.0, key="few")
+        scheduler.end(0)
+        assert scheduler.plan(3.0).admit == (Admission(20, 0),)
+
+    def test_a_key_leaves_slots_for_the_others(self) -> None:
+        scheduler = Scheduler(4, Policy(idle_s=30, stall_s=10, max_slots_per_key=3))
+        for session in range(6):
+            with_text(scheduler, session, 0.0, key="many")
+        assert len(scheduler.plan(0.0).admit) == 3
+        with_text(scheduler, 20, 0.1, key="few")
+        assert [one.session for one in scheduler.plan(0.1).admit] == [20]
+        assert scheduler.waiting == 3
+        scheduler.end(0)
+        assert [one.session for one in scheduler.plan(0.2).admit] == [3]
+
+    def test_callers_without_a_key_may_take_all(self) -> None:
+        scheduler = Scheduler(4, Policy(idle_s=30, stall_s=10, max_slots_per_key=1))
+        for session in range(4):
+            with_text(scheduler, session, 0.0)
+        assert len(scheduler.plan(0.0).admit) == 4
+
+    def test_a_full_key_uses_its_own_silent_slot(self) -> None:
+        """Otherwise its next context would wait until the silent one is idle for half a minute, beside free slots."""
+        scheduler = Scheduler(4, Policy(idle_s=30, stall_s=10, max_slots_per_key=1))
+        with_text(scheduler, 1, 0.0, key="one")
+        scheduler.plan(0.0)
+        scheduler.stepped(1, CHUNK_S, 1, 0.0)
+        scheduler.observe(1, 0.0, 0.0, text_held=False)
+        with_text(scheduler, 2, 0.5, key="one")
+        early = scheduler.plan(0.5)
+        assert early.admit == ()
+        assert early.wake_s == pytest.approx(1.0)
+        late = scheduler.plan(1.0)
+        assert (late.reclaim, late.admit) == ((Admission(1, 0),), (Admission(2, 0),))
+
+    def test_a_full_key_does_not_keep_the_worker_awake(self) -> None:
+        """Somebody waits, and another key's slot could be lent, but not to it: there is nothing to wake for."""
+        scheduler = Scheduler(2, Policy(idle_s=30, stall_s=10, max_slots_per_key=1))
+        for session, key in ((1, "one"), (2, "two")):
+            with_text(scheduler, session, 0.0, segments=9 if key == "one" else 1, key=key)
+        scheduler.plan(0.0)
+        scheduler.stepped(2, CHUNK_S, 1, 0.0)
+        scheduler.stepped(1, 20.0, 0, 0.0)
+        with_text(scheduler, 3, 1.0, key="one")
+        plan = scheduler.plan(5.0)
+        assert not plan.step
+        assert not plan.admit
+        assert plan.wake_s is not None
+        assert plan.wake_s > 5.0
+
+    def test_first_audio_by_turns(self) -> None:
+        scheduler = Scheduler(8, POLICY)
+        for session in range(5):
+            with_text(scheduler, session, 0.0, key="many")
+        with_text(scheduler, 7, 0.1, key="few")
+        teach_first_rows(scheduler, 0, 0.012)
+        assert scheduler.plan(0.2).step == (0, 7)
+
+    def test_streams_about_to_run_dry_by_turns(self) -> None:
+        scheduler = Scheduler(8, POLICY)
+        for session in range(5):
+            with_text(scheduler, session, 0.0, segments=9, key="many")
+        with_text(scheduler, 7, 0.0, segments=9, key="few")
+        scheduler.plan(0.0)
+        for session, lead_s in ((0, 0.1), (1, 0.11), (2, 0.12), (3, 0.13), (4, 0.14), (7, 0.15)):
+            scheduler.stepped(session, lead_s, 0, 0.0)
+        assert scheduler.plan(0.05).step[:2] == (0, 7)
 
 
 class TestLeases:
@@ -179,201 +286,6 @@ class TestLeases:
         assert scheduler.plan(5.0).expire == ((2, Expiry.QUEUE_TIMEOUT),)
 
 
-# --- random traffic -----------------------------------------------------------------
-
-
-@dataclass
-class Client:
-    """What one simulated listener does, in seconds from its arrival."""
-
-    arrives_s: float
-    texts: list[tuple[float, int]]
-    finishes_s: float
-    cancels_s: float | None
-    reads: bool
-    faults_at_step: int | None
-
-    opened: bool = False
-    ended: bool = False
-    finished: bool = False
-    slot: int | None = None
-    segments: int = 0
-    chunks_left: int = 0
-    unread_s: float = 0.0
-    heard_any: bool = False
-    ready_s: float = 0.0
-    steps: int = 0
-    last_read_s: float = 0.0
-
-
-clients = st.builds(
-    Client,
-    arrives_s=st.floats(0, 5),
-    texts=st.lists(st.tuples(st.floats(0, 6), st.integers(1, 3)), max_size=4).map(sorted),
-    finishes_s=st.floats(0, 45),
-    cancels_s=st.one_of(st.none(), st.none(), st.floats(0, 8)),
-    reads=st.sampled_from([True, True, True, False]),
-    faults_at_step=st.one_of(st.none(), st.none(), st.integers(0, 5)),
-)
-
-
-@dataclass
-class World:
-    """A model with slots, its clients and the owner's bookkeeping, one plan at a time."""
-
-    slots: int
-    clients: dict[int, Client]
-    row_cost_s: float
-    now_s: float = 0.0
-    policy: Policy = field(default_factory=lambda: Policy(idle_s=30, stall_s=10, max_ahead_s=2.0))
-    cancelled: set[int] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.scheduler = Scheduler(self.slots, self.policy)
-
-    def run(self) -> None:
-        while not all(client.ended for client in self.clients.values()):
-            assert self.now_s < 400, "a session never ended"
-            self.clients_act()
-            plan = self.scheduler.plan(self.now_s)
-            self.check(plan)
-            self.apply(plan)
-            took_s = self.step(plan)
-            # Without a step, sleep until the plan's wake-up or the next thing a client does.
-            self.now_s += took_s if plan.step else 0.05
-
-    def clients_act(self) -> None:
-        for id, client in self.clients.items():
-            if client.ended or self.now_s < client.arrives_s:
-                continue
-            if not client.opened:
-                client.opened = True
-                self.scheduler.submit(id, self.now_s)
-            age_s = self.now_s - client.arrives_s
-            if client.cancels_s is not None and age_s >= client.cancels_s:
-                self.end(id)
-                self.cancelled.add(id)
-                continue
-            while client.texts and client.texts[0][0] <= age_s and not client.finished:
-                _, segments = client.texts.pop(0)
-                if client.segments == 0:
-                    client.ready_s = self.now_s
-                client.segments += segments
-                self.scheduler.add_text(id, segments, self.now_s)
-            client.finished = client.finished or age_s >= client.finishes_s
-            if client.reads and client.unread_s > 0:
-                client.unread_s, client.last_read_s = 0.0, self.now_s
-            self.scheduler.observe(id, client.unread_s, client.last_read_s, False)
-            if client.finished and client.segments == 0:
-                self.end(id)
-
-    def end(self, id: int) -> None:
-        client = self.clients[id]
-        assert self.scheduler.end(id) == client.slot
-        client.ended, client.slot = True, None
-
-    def check(self, plan: Plan) -> None:
-        held = {client.slot for client in self.clients.values()} - {None}
-        for one in plan.reclaim:
-            assert self.clients[one.session].slot == one.slot
-            assert self.clients[one.session].segments == 0
-            held.discard(one.slot)
-        for one in plan.admit:
-            assert one.slot not in held, "a slot was given twice"
-            assert 0 <= one.slot < self.slots
-            held.add(one.slot)
-        assert len(plan.step) == len(set(plan.step))
-        assert not self.cancelled & set(plan.step), "a cancelled session steps"
-        expired = {id for id, _ in plan.expire}
-        admitted = {one.session for one in plan.admit}
-        able = {
-            id
-            for id, c in self.clients.items()
-            if (c.slot is not None or id in admitted)
-            and c.segments
-            and c.unread_s < self.policy.max_ahead_s
-            and id not in expired
-        }
-        assert set(plan.step) <= able
-        assert bool(plan.step) == bool(able), "somebody could step and nobody does"
-        waiting = {id for id, c in self.clients.items() if c.segments and c.slot is None and not c.ended}
-        if waiting - expired - admitted:
-            assert self.scheduler.active == self.slots, "somebody waits although a slot is free"
-        new = [id for id in able if not self.clients[id].heard_any]
-        if new:
-            # A stream that fell silent and has new text is as urgent as one that never spoke: who was ready first?
-            first_s = min(self.clients[id].ready_s for id in new)
-            stepping_new = [id for id in plan.step if id in new]
-            earlier = all(self.clients[id].ready_s <= first_s for id in plan.step)
-            assert stepping_new or earlier, "nobody without audio steps, although somebody could"
-            newest_s = max((self.clients[id].ready_s for id in stepping_new), default=first_s)
-            left_out = set(new) - set(stepping_new)
-            assert all(self.clients[id].ready_s >= newest_s for id in left_out), "first audio out of order"
-
-    def apply(self, plan: Plan) -> None:
-        for id, why in plan.expire:
-            client = self.clients[id]
-            if why is Expiry.STALLED:
-                assert client.unread_s > 0
-            if why is Expiry.IDLE:
-                assert client.segments == 0
-            self.end(id)
-        for one in plan.reclaim:
-            self.clients[one.session].slot = None
-        for one in plan.admit:
-            self.clients[one.session].slot = one.slot
-
-    def step(self, plan: Plan) -> float:
-        took_s = self.row_cost_s * len(plan.step)
-        done_s = self.now_s + took_s
-        self.scheduler.measured(len(plan.step), took_s)
-        for id in plan.step:
-            client = self.clients[id]
-            client.steps += 1
-            if client.faults_at_step is not None and client.steps > client.faults_at_step:
-                self.end(id)
-                continue
-            if client.chunks_left == 0:
-                client.chunks_left = 5
-            client.chunks_left -= 1
-            ended = int(client.chunks_left == 0)
-            client.segments -= ended
-            client.heard_any = True
-            client.unread_s += CHUNK_S
-            assert client.unread_s <= self.policy.max_ahead_s + CHUNK_S, "output is not bounded"
-            if client.unread_s == CHUNK_S:
-                client.last_read_s = done_s
-            self.scheduler.stepped(id, CHUNK_S, ended, done_s)
-        return took_s
-
-
-@st.composite
-def worlds(draw: st.DrawFn, max_clients: int) -> World:
-    found = draw(st.lists(clients, min_size=1, max_size=max_clients))
-    return World(
-        slots=draw(st.integers(1, 4)),
-        clients=dict(enumerate(found)),
-        row_cost_s=draw(st.sampled_from([0.001, 0.005, 0.03])),
-    )
-
-
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-@given(worlds(max_clients=8))
-def test_random_traffic(world: World) -> None:
-    world.run()
-    assert world.scheduler.active == world.scheduler.waiting == 0
-    assert sorted(world.scheduler._free) == list(range(world.slots)), "a slot was lost"
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@settings(max_examples=4000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(worlds(max_clients=24))
-def test_random_traffic_at_length(world: World) -> None:
-    world.run()
-    assert sorted(world.scheduler._free) == list(range(world.slots)), "a slot was lost"
-
-
 def test_sixty_streams_in_real_time_never_run_dry() -> None:
     """Two minutes of sixty listeners on a model with a real-time factor of 0.01 per stream."""
     scheduler = Scheduler(64, POLICY)
@@ -391,7 +303,7 @@ def test_sixty_streams_in_real_time_never_run_dry() -> None:
         step = scheduler.plan(now_s).step
         took_s = 0.001 * len(step)
         now_s += took_s if step else 0.05
-        scheduler.measured(len(step), took_s)
+        scheduler.measured(step, took_s)
         for session in step:
             begun.setdefault(session, now_s)
             produced[session] += CHUNK_S
