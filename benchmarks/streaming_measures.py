@@ -12,7 +12,7 @@ from training.ears.evaluation import scored_words
 
 OUTSIDE_S = 0.3
 """A word that starts further than this from all speech lies where nobody speaks."""
-INVENTED_RUN = 3
+INVENTED_RUN = 4
 """So many heard words in a row that answer to no said one are no slip of the alignment."""
 ENDING_PAUSE_S = 2.0
 """A phrase has a final latency if nothing is said for this long after it: the pause that ends a segment is 1 s."""
@@ -146,7 +146,7 @@ class Score:
 
 
 def invented_words(pairs: Sequence[Pair], heard: Sequence[HeardWord], phrases: Sequence[Phrase]) -> set[int]:
-    """Places of the heard words that answer to no said word and lie where nobody speaks, or come in a row of three."""
+    """Places of the heard words that answer to no said word and lie where nobody speaks, or come in a row of four."""
     invented: set[int] = set()
     row: list[int] = []
     for pair in pairs:

@@ -37,6 +37,14 @@ RESULTS = Path("benchmarks/results/streaming_recognition.jsonl")
 KINDS = ("espeak variants", "espeak settings", "flite settings", "flite kal16")
 LONG_CHUNK_S, SHORT_CHUNK_S = 30.0, 5.0
 PADDED, FIXED = "same windows, 30 s each", "fixed 30 s"
+WAYS = {
+    "dynamic": "dynamic",
+    "finals": "dynamic, finals only",
+    "padded": PADDED,
+    "fixed-30": FIXED,
+    "fixed-5": "fixed 5 s",
+}
+"""Names for the command line and for the table."""
 SENTENCES_PER_STREAM = 10
 
 Way = Callable[[SpokenStream], Run]
@@ -54,16 +62,16 @@ def with_windows_of(seconds: float, folder: Path, device: str) -> Recognizer:
 
 
 def ways(folder: Path, device: str, chosen: Sequence[str]) -> dict[str, Way]:
-    """The ways from audio to text that are compared, those whose names contain one of ``chosen``."""
+    """The ways from audio to text that are compared, in the order of `WAYS`."""
     model, long, detector = load(device, folder=folder), with_windows_of(LONG_CHUNK_S, folder, device), SileroDetector()
     every: dict[str, Way] = {
         "dynamic": lambda stream: live(model, detector, stream.pcm, interim=True),
-        "dynamic, finals only": lambda stream: live(model, detector, stream.pcm, interim=False),
-        PADDED: lambda stream: live(long, detector, stream.pcm, interim=False, padded_s=LONG_CHUNK_S),
-        FIXED: lambda stream: chunks(long, stream.pcm, LONG_CHUNK_S),
-        "fixed 5 s": lambda stream: chunks(long, stream.pcm, SHORT_CHUNK_S),
+        "finals": lambda stream: live(model, detector, stream.pcm, interim=False),
+        "padded": lambda stream: live(long, detector, stream.pcm, interim=False, padded_s=LONG_CHUNK_S),
+        "fixed-30": lambda stream: chunks(long, stream.pcm, LONG_CHUNK_S),
+        "fixed-5": lambda stream: chunks(long, stream.pcm, SHORT_CHUNK_S),
     }
-    return {name: way for name, way in every.items() if any(part in name for part in chosen)}
+    return {title: every[name] for name, title in WAYS.items() if name in chosen}
 
 
 def measure(streams: Iterable[SpokenStream], compared: dict[str, Way], title: str, verbose: bool) -> Table:
@@ -116,7 +124,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clips", type=int, default=200, help="with trailing silence; 0 leaves this part out")
     parser.add_argument("--non-speech-minutes", type=float, default=60.0, help="0 leaves this part out")
     parser.add_argument("--engines", nargs="+", default=["espeak", "flite"])
-    parser.add_argument("--ways", nargs="+", default=["dynamic", "same", "fixed"], help="parts of the names of ways to compare")
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
     parser.add_argument("--weights", type=Path, default=EMBEDDED, help="folder of a Whisper checkpoint")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="of torch; more are slower beside other work")

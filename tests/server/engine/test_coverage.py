@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.base import Hypothesis, RecognitionWindow
+from models.base import Hypothesis, RecognitionWindow, RecognizedWord
+from server.engine.coverage import uncovered_pause
 from server.types import Transcript, Turn, TurnSettings
 from tests.fakes import WORD_S, FakeRecognizer, silence, speech
 from tests.server.engine.test_transcription import build, finals, hear
@@ -77,3 +78,33 @@ class TestTextThatLeavesOutAPhrase:
         await hear(engine, *self.AUDIO, interim=False)
         await engine.stop(0)
         assert sum(np.any(window.pcm) for window in model.windows) == 1
+
+
+PHRASES = ((0, 16_000), (24_000, 40_000), (48_000, 64_000))
+"""Three seconds of speech with pauses of half a second, from 1.0 and from 2.5 s."""
+
+
+@pytest.mark.parametrize(
+    ("starts_s", "is_whole", "keep_start", "cut_s"),
+    [
+        ((0.1, 1.6, 3.1), True, False, None),
+        ((0.1, 0.5, 1.6), True, False, 2.75),
+        ((0.1, 0.5, 3.1), True, False, 1.25),
+        ((1.6, 3.1), True, False, 1.25),
+        ((1.6, 3.1), True, True, None),
+        ((0.1, 0.5), True, True, 1.25),
+        ((0.1, 0.5, 1.6), False, False, 2.75),
+        ((), True, False, None),
+    ],
+)
+def test_where_a_window_is_cut(starts_s: tuple[float, ...], is_whole: bool, keep_start: bool, cut_s: float | None) -> None:
+    words = [RecognizedWord("word", start_s, start_s + 0.2, 0.9) for start_s in starts_s]
+    at_samples = uncovered_pause(PHRASES, words, 16_000, is_whole=is_whole, keep_start=keep_start)
+    assert at_samples == (None if cut_s is None else cut_s * 16_000)
+
+
+def test_speech_that_has_just_begun_needs_no_word_yet() -> None:
+    words = [RecognizedWord("word", 0.1, 0.3, 0.9)]
+    phrases = ((0, 16_000), (24_000, 34_000))
+    assert uncovered_pause(phrases, words, 16_000, is_whole=False, keep_start=False) is None
+    assert uncovered_pause(phrases, words, 16_000, is_whole=True, keep_start=False) == 20_000
