@@ -33,9 +33,11 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck .ci/run benchmarks/gpu_report.sh
 
 bench: setup
 	$(BIN)/descant bench tts
+	$(BIN)/descant bench stt
 	$(BIN)/python -m benchmarks.text_front_end
 	$(BIN)/python -m benchmarks.op_speed --threads 1
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.voice_quality --text-folder $(TEXT)

@@ -59,11 +59,16 @@ def machine() -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """The commit of the checkout this file lies in ("+changes" where it was edited), else the installed version."""
+    """The commit of the checkout this file lies in ("+changes" where it was edited).
+
+    Without one, what ``BENCH_COMMIT`` says, for copies of a checkout; else the installed version.
+    """
     folder = str(Path(__file__).resolve().parents[2])
     if _run("git", "-C", folder, "rev-parse", "--show-toplevel") == folder:
         changed = _run("git", "-C", folder, "status", "--porcelain", "--untracked-files=no")
         return _run("git", "-C", folder, "rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
+    if commit := os.environ.get("BENCH_COMMIT"):
+        return commit
     try:
         return version("descant")
     except PackageNotFoundError:

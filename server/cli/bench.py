@@ -80,7 +80,7 @@ def tts(
     loop = Loop.OPEN if rate else Loop.PACED if paced else Loop.CLOSED
     levels = _levels(rate or paced or streams, whole=loop is not Loop.OPEN)
     if smoke:
-        levels, requests = levels[:2], 4
+        levels, requests, text = levels[:2], 4, text or "One moment, please."
     sheet = _Sheet(COLUMNS, SPEECH_LINES, f"Speech, {model}", picture, as_json)
     with _server(url, api_key, cartesia_version, metrics_url, server_pid, server_arguments) as server:
         base = SpeechLoad(server.target, model, voice or server.target.first_voice(), loop, 1, requests, text, seed)
