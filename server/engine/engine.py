@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,6 +21,11 @@ from server.types import SpeechRequest, TranscriptionRequest
 log = logging.getLogger("descant.engine")
 
 SNAPSHOT_PERIOD_S = 0.25
+
+SWITCH_INTERVAL_S = 0.001
+"""How long a thread may keep the interpreter while another one wants it; Python's own value is 5 ms. Each operation of
+the model gives it up and takes it back, and so lost up to that much beside the text thread: a step alone took 3.3 ms,
+18.7 ms beside a busy text thread, and 9.5 ms with this value, for a sixth less text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,7 @@ class Engine:
 
     async def start(self) -> None:
         """Start all threads and warm the models; `ready` is true when this returns. Raises what a model raised."""
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         await self._text.start()
         for owner in self._owners:
             await owner.start()

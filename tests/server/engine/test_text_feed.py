@@ -4,6 +4,7 @@ import pytest
 
 from server.engine.session import Cancel, Feed, Finish, Flush, SpeechCommand, SpeechSession
 from server.engine.text_feed import (
+    AHEAD_CHARS,
     PIECE_CHARS,
     FinishText,
     FlushText,
@@ -28,8 +29,8 @@ class Desk:
         self.feed = TextFeed(FakeFrontEnd(), lambda: self.now_s)
         self.session = self.open(1, delay_ms)
 
-    def open(self, id: int, delay_ms: int) -> SpeechSession:
-        request = SpeechRequest("fake", ANNA, f"request-{id}", max_buffer_delay_ms=delay_ms)
+    def open(self, id: int, delay_ms: int, key: str = "") -> SpeechSession:
+        request = SpeechRequest("fake", ANNA, f"request-{id}", max_buffer_delay_ms=delay_ms, key_id=key)
         session = SpeechSession(id, request, 24_000, StageTimes(self.now_s), lambda *_: None, self.sent.append)
         self.feed.handle(OpenText(session))
         return session
@@ -145,7 +146,43 @@ class TestOrder:
         desk.feed.handle(FinishText(other))
         desk.work()
         assert [command.session.id for command in desk.sent[:3]] == [1, 2, 1]
+        while desk.session.spoken_chars < 4300:
+            desk.session.spoken_chars = max(c.chars_through for c in desk.sent if isinstance(c, Feed) and c.session.id == 1)
+            desk.work()
         assert "".join(desk.spoken).count("length") == 100
+
+    def test_text_is_read_as_far_ahead_as_is_useful(self) -> None:
+        desk = Desk()
+        wait_s = desk.push("A sentence of some length, to fill a piece. " * 100)
+        assert wait_s == pytest.approx(0.1)
+        posted_chars = max(command.chars_through for command in desk.sent if isinstance(command, Feed))
+        assert AHEAD_CHARS < posted_chars <= AHEAD_CHARS + 2 * PIECE_CHARS
+        assert desk.work() == pytest.approx(0.1)
+        desk.session.spoken_chars = posted_chars
+        desk.work()
+        assert max(command.chars_through for command in desk.sent if isinstance(command, Feed)) > posted_chars + AHEAD_CHARS
+
+    def test_a_newcomer_waits_for_one_piece(self) -> None:
+        """Not for one piece of each of twenty, and not behind those who have something to hear."""
+        desk = Desk()
+        for id in range(2, 22):
+            desk.feed.handle(PushText(desk.open(id, 3000), "A sentence of some length, to fill a piece. " * 100))
+        for _ in range(25):
+            assert desk.feed.turn() == 0.0
+        desk.feed.handle(PushText(desk.session, "Short."))
+        before = len(desk.sent)
+        desk.feed.turn()
+        assert [command.session.id for command in desk.sent[before:]] == [1]
+
+    def test_keys_take_turns(self) -> None:
+        desk = Desk()
+        for id in range(2, 22):
+            desk.feed.handle(PushText(desk.open(id, 3000, key="many"), "A sentence."))
+        desk.feed.turn()
+        desk.feed.handle(PushText(desk.open(50, 3000, key="few"), "Short."))
+        desk.feed.turn()
+        desk.feed.turn()
+        assert [command.session.id for command in desk.sent] == [2, 50, 3]
 
     def test_pieces_lose_nothing(self) -> None:
         desk = Desk()
