@@ -94,9 +94,9 @@ if '$device' == 'cuda' and not found:
 cat "$out/machine.log"
 ((failures == 0)) || exit 1
 
-# Thousands of sockets, and room for as many sessions, all of one key: what is measured is the engine, not its limits.
+# Thousands of sockets, and room for the largest loads below; all sessions are of one key, which may take 7 of 8 slots.
 ulimit -n "$(ulimit -Hn)"
-export DESCANT_LIMITS__MAX_SPEECH_SESSIONS=4096 DESCANT_LIMITS__MAX_TRANSCRIPTION_SESSIONS=1024
+export DESCANT_LIMITS__MAX_SPEECH_SESSIONS=2400 DESCANT_LIMITS__MAX_TRANSCRIPTION_SESSIONS=320
 export DESCANT_DATA_DIR=$out/data
 
 if [[ $device == cuda ]]; then

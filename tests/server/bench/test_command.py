@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from server.bench.clients import ClientRun
 from server.bench.process import ServerProcess
+from server.bench.tts_client import Outcome
+from server.bench.tts_load import SpeechLoad
+from server.bench.tts_report import speech_figures
 from server.cli.app import app
 
 pytest.importorskip("matplotlib")
@@ -55,6 +59,20 @@ def test_ears_hear_what_the_server_says(descant_server: ServerProcess) -> None:
         assert row["partial_lag_ms"]["p50"] > 0
         assert row["final_ms"]["p50"] > 0
         assert row["config"]["word_times"] == "synthesis"
+
+
+def test_to_collapse_doubles_the_last_load_until_the_server_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(load: SpeechLoad, *_: object) -> dict[str, Any]:
+        """Real time is lost from 20 streams on."""
+        outcome = Outcome(first_byte_s=0.1, last_audio_s=load.level / 20, audio_s=1.0)
+        run = ClientRun([outcome], begin_s=0.0, end_s=1.0)
+        return {"config": {"loop": "closed", "streams": int(load.level)}, **speech_figures(run)}
+
+    monkeypatch.setattr("server.bench.tts_report.measure_speech", measure)
+    arguments = ["bench", "tts", "--url", "http://127.0.0.1:9", "--voice", "x", "--streams", "1,3", "--json"]
+    for more, expected in (([], [1, 3]), (["--to-collapse"], [1, 3, 6, 12, 24])):
+        printed = runner.invoke(app, [*arguments, *more]).stdout.splitlines()
+        assert [json.loads(line)["config"]["streams"] for line in printed] == expected
 
 
 @pytest.mark.parametrize(

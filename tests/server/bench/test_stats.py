@@ -57,6 +57,15 @@ def test_a_record_says_where_it_comes_from(repository: Path) -> None:
     assert line["commit"] == code_version()
 
 
+def test_a_copy_of_a_checkout_is_told_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("BENCH_COMMIT", "0123abcd")
+    code_version.cache_clear()
+    assert code_version() == "0123abcd"
+    monkeypatch.undo()
+    code_version.cache_clear()
+
+
 def test_gpu_is_only_named_where_there_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tool = tmp_path / "nvidia-smi"
     tool.write_text("#!/bin/sh\necho 'NVIDIA H200, 570.1'\n")
