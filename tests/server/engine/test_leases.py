@@ -1,6 +1,8 @@
 """Slots as leases: who loses one, who waits for one, who is refused."""
 
 import asyncio
+import random
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from server.types import (
     SpeechEvent,
     SpokenAudio,
     SpokenTimes,
+    TranscriptionRequest,
 )
 from tests.fakes import LETTERS, FakeSynthesizer
 from tests.server.engine.speech_harness import audio, build, collect, expected, request, say, until
@@ -135,4 +138,102 @@ class TestAdmission:
         with pytest.raises(RuntimeError, match="symbol that fails"):
             await engine.start()
         assert not engine.ready
+        await engine.stop(0)
+
+    async def test_refusals_take_no_time_and_leave_running_streams_alone(self) -> None:
+        model = FakeSynthesizer(max_slots=2, step_s=0.005)
+        engine = build(model, max_queued_sessions=0, max_speech_sessions=2)
+        await engine.start()
+        streams = [engine.speak(request()) for _ in range(2)]
+        for stream in streams:
+            stream.push("A sentence that is being spoken.")
+            stream.finish()
+        took_s = []
+        for _ in range(500):
+            start_s = time.perf_counter()
+            with pytest.raises(Busy) as caught:
+                engine.speak(request())
+            took_s.append(time.perf_counter() - start_s)
+            assert caught.value.retry_after_s
+        assert sorted(took_s)[len(took_s) // 2] < 0.001
+        for stream in streams:
+            assert np.array_equal(audio(await collect(stream)), expected("A sentence that is being spoken."))
+        assert engine.snapshot().open_sessions == 0
+        await engine.stop(0)
+
+    async def test_random_cancels_give_everything_back(self) -> None:
+        await cancel_at_random(300)
+
+    @pytest.mark.slow
+    @pytest.mark.timeout(600)
+    async def test_ten_thousand_cancels_give_everything_back(self) -> None:
+        await cancel_at_random(10_000)
+
+
+async def cancel_at_random(sessions: int) -> None:
+    """Contexts that are cancelled before, in and after their first step, finished or not, read or not."""
+    model = FakeSynthesizer(max_slots=8)
+    engine = build(model)
+    await engine.start()
+    draw = random.Random(7)
+
+    async def one() -> None:
+        stream = engine.speak(request(key_id=draw.choice(("", "a", "b"))))
+        if draw.random() < 0.9:
+            stream.push("One two three. Four five six.")
+        if draw.random() < 0.5:
+            stream.finish()
+        for _ in range(draw.randrange(4)):
+            await asyncio.sleep(0)
+        if draw.random() < 0.5 and stream._session.pushed_chars:
+            await anext(stream)
+        stream.cancel()
+
+    for _ in range(0, sessions, 20):
+        await asyncio.gather(*(one() for _ in range(20)))
+    await until(lambda: model.slots_in_use == 0)
+    found = engine.snapshot()
+    assert (found.open_sessions, found.active_sessions, found.queued_sessions) == (0, 0, 0)
+    assert np.array_equal(audio(await say(engine, "Fine.")), expected("Fine."))
+    await engine.stop(0)
+
+
+class TestKeys:
+    async def test_one_key_leaves_room_for_others(self) -> None:
+        engine = build(FakeSynthesizer(), max_speech_sessions=4, max_queued_sessions=4, key_share=0.75)
+        await engine.start()
+        streams = [engine.speak(request(key_id="many")) for _ in range(6)]
+        with pytest.raises(Busy, match=r"this API key has 6 contexts open.*limits.key_share is 0.75 of 8 places") as caught:
+            engine.speak(request(key_id="many"))
+        assert caught.value.retry_after_s
+        assert np.array_equal(audio(await say(engine, "Hello.", key_id="few")), expected("Hello."))
+        streams[0].cancel()
+        engine.speak(request(key_id="many"))
+        await engine.stop(0)
+
+    async def test_a_number_per_key(self) -> None:
+        engine = build(FakeSynthesizer(), max_sessions_per_key=2)
+        await engine.start()
+        streams = [engine.speak(request(key_id="one")) for _ in range(2)]
+        with pytest.raises(Busy, match=r"limits\.max_sessions_per_key is 2"):
+            engine.speak(request(key_id="one"))
+        for _ in range(20):
+            engine.speak(request())
+        for stream in streams:
+            stream.push("Yes.")
+            stream.finish()
+            assert np.array_equal(audio(await collect(stream)), expected("Yes."))
+        assert np.array_equal(audio(await say(engine, "Again.", key_id="one")), expected("Again."))
+        await engine.stop(0)
+
+    async def test_audio_streams_too(self) -> None:
+        engine = build(FakeSynthesizer(), max_transcription_sessions=4)
+        await engine.start()
+        for _ in range(3):
+            engine.transcribe(TranscriptionRequest("fake", "test", key_id="many"))
+        with pytest.raises(Busy, match="this API key has 3 transcription streams open"):
+            engine.transcribe(TranscriptionRequest("fake", "test", key_id="many"))
+        engine.transcribe(TranscriptionRequest("fake", "test", key_id="few"))
+        with pytest.raises(Busy, match="all 4 places"):
+            engine.transcribe(TranscriptionRequest("fake", "test", key_id="few"))
         await engine.stop(0)
