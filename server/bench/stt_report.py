@@ -1,5 +1,7 @@
 """From what paced streams saw to a record, a table and the verdict that the server no longer keeps up."""
 
+import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from server.bench.clients import ClientRun, run_clients
@@ -8,6 +10,7 @@ from server.bench.stt_client import Hearing, ListeningLoad, listening_load
 from server.bench.table import Column, Row, figure
 from server.bench.tts_client import TOO_MANY
 from server.bench.tts_report import COLLAPSE_ERRORS, milliseconds
+from server.bench.utterances import Utterance
 from server.bench.watch import ServerWatch
 
 COLLAPSE_PARTIAL_MS = 1000.0
@@ -25,6 +28,7 @@ def measure_listening(load: ListeningLoad, watch: ServerWatch, processes: int = 
         "streams": load.streams,
         "utterances_per_stream": load.utterances_per_stream,
         "utterances": len(load.utterances),
+        "data_hash": data_hash(load.utterances),
         "audio_s": round(sum(utterance.duration_s for utterance in load.utterances), 2),
         "chunk_ms": load.chunk_ms,
         "sample_rate_hz": load.sample_rate_hz,
@@ -36,6 +40,15 @@ def measure_listening(load: ListeningLoad, watch: ServerWatch, processes: int = 
         "server": server,
     }
     return record("stt_latency", config, {"host": load.target.host, **listening_figures(run), **watch.figures()})
+
+
+def data_hash(utterances: Sequence[Utterance]) -> str:
+    """Twelve hex digits that are equal for equal speech: the texts that are said, or the samples of files."""
+    digest = hashlib.sha256()
+    for utterance in utterances:
+        digest.update((utterance.text or "").encode() if utterance.words else utterance.audio)
+        digest.update(b"\0")
+    return digest.hexdigest()[:12]
 
 
 def listening_figures(run: ClientRun[Hearing]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from websockets.http11 import Request, Response
 
 from server.bench.clients import LoadRefused
 from server.bench.stt_client import ListeningLoad
-from server.bench.stt_report import COLUMNS, falls_behind, measure_listening
+from server.bench.stt_report import COLUMNS, data_hash, falls_behind, measure_listening
 from server.bench.table import header, line
 from server.bench.target import Target
 from server.bench.utterances import RATE_HZ, Utterance, from_file
@@ -161,6 +161,13 @@ async def test_a_server_that_fails_or_is_not_there_is_not_measured() -> None:
             await measure(url)
     with pytest.raises(LoadRefused, match=r"[Cc]onnect"):
         await measure("http://127.0.0.1:9")
+
+
+def test_runs_on_other_speech_are_not_the_same_configuration() -> None:
+    spoken, other_voice = utterance(), utterance(words=(SpokenWord("one", 0.0, 0.5),))
+    assert data_hash([spoken]) == data_hash([other_voice])
+    file = utterance(words=())
+    assert len({data_hash(heard) for heard in ([spoken], [file], [spoken, file], [utterance(text="one")])}) == 4
 
 
 def test_files(tmp_path: Path) -> None:
