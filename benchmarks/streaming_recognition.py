@@ -149,8 +149,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.clips:
         parts["trailing silence"] = trailing_silence_clips(sentences[: arguments.clips], voices)
     if arguments.non_speech_minutes > 0:
-        parts["no speech"] = non_speech_streams(list(NON_SPEECH), arguments.non_speech_minutes)
-        parts["babble"] = non_speech_streams([BABBLE], arguments.non_speech_minutes / len(NON_SPEECH))
+        signals = list(NON_SPEECH)[: 2 if arguments.smoke else None]
+        parts["no speech"] = non_speech_streams(signals, arguments.non_speech_minutes)
+        parts["babble"] = non_speech_streams([BABBLE], arguments.non_speech_minutes / len(signals))
     tables: dict[str, Table] = {}
     for title, streams in parts.items():
         tables[title] = measure(streams, compared, title, arguments.verbose)

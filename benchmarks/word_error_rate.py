@@ -126,6 +126,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--non-speech-minutes", type=float, default=10.0, help="0 leaves this part out")
     parser.add_argument("--conditions", choices=("few", "all"), default="few", help="all takes about six times as long")
     parser.add_argument("--engines", nargs="+", default=["espeak", "flite"])
+    parser.add_argument("--kinds", nargs="+", choices=KINDS + MORE_KINDS, help="of voice; without it those of --conditions")
     parser.add_argument("--model", default="whisper", help="model family")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="of torch; more are slower beside other work")
@@ -143,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     recognizer = load_recognizer(arguments.model, arguments.device, max_batch=16)
     sentences = held_out_sentences(arguments.text_folder, arguments.sentences)
     every = arguments.conditions == "all"
-    kinds = [kind for kind in KINDS + MORE_KINDS * every if kind.split()[0] in arguments.engines]
+    kinds = arguments.kinds or [kind for kind in KINDS + MORE_KINDS * every if kind.split()[0] in arguments.engines]
     conditions = CONDITIONS + MORE_CONDITIONS * every
     started = time.perf_counter()
     figures: dict[str, object] = {}
@@ -151,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print_table(speech, "word error rate, %")
     figures["word_error_percent"] = speech
     if arguments.non_speech_minutes > 0:
-        signals = [*NON_SPEECH, BABBLE] if every else list(NON_SPEECH)
+        signals = [*NON_SPEECH][: 2 if arguments.smoke else None] + [BABBLE] * every
         silence = measure_non_speech(recognizer, signals, arguments.non_speech_minutes)
         print_table(silence, "invented words")
         figures["invented_words"] = silence

@@ -26,7 +26,7 @@ def text_folder(tmp_path: Path) -> Path:
 def run(repository: Path, module: str, *arguments: str) -> Any:
     """The JSON line of a smoke run, which must leave the results alone."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", f"benchmarks.{module}", "--smoke", "--engines", "espeak", *arguments]
+    command = [sys.executable, "-m", f"benchmarks.{module}", "--smoke", *arguments]
     kept = repository / "benchmarks" / "results" / f"{module}.jsonl"
     before = kept.read_bytes() if kept.exists() else b""
     result = subprocess.run(command, capture_output=True, text=True, cwd=repository, env=environment, timeout=300)
@@ -37,26 +37,29 @@ def run(repository: Path, module: str, *arguments: str) -> Any:
 
 @pytest.mark.timeout(300)
 def test_word_error_rate(repository: Path, text_folder: Path) -> None:
-    line = run(repository, "word_error_rate", "--text-folder", str(text_folder), "--conditions", "all")
+    kinds = ("espeak settings", "espeak accents", "espeak fast")
+    arguments = ("--text-folder", str(text_folder), "--conditions", "all", "--kinds", *kinds)
+    line = run(repository, "word_error_rate", *arguments)
     rates = line["word_error_percent"]
-    assert set(rates) == {"espeak variants", "espeak settings", "espeak accents", "espeak fast", "espeak slow"}
+    assert set(rates) == set(kinds)
     for row in rates.values():
         assert {"clean", "8 kHz mu-law", "white noise 5 dB", "babble 10 dB", "reverberation"} < set(row)
         assert all(0 <= rate < 200 for rate in row.values())
-    assert set(line["invented_words"]) > {"silence", "hum", "tones", "music", "babble of 8 talkers"}
+    assert set(line["invented_words"]) == {"silence", "hum", "babble of 8 talkers"}
     assert len(line["config"]["data_hash"]) == 12
 
 
 @pytest.mark.timeout(300)
 def test_streaming_recognition(repository: Path, text_folder: Path) -> None:
-    line = run(repository, "streaming_recognition", "--text-folder", str(text_folder))
+    arguments = ("--text-folder", str(text_folder), "--engines", "espeak", "--ways", "dynamic", "padded", "fixed-30")
+    line = run(repository, "streaming_recognition", *arguments)
     long = line["long audio with gaps"]
-    assert set(long) == {"dynamic", "dynamic, finals only", "same windows, 30 s each", "fixed 30 s", "fixed 5 s"}
+    assert set(long) == {"dynamic", "same windows, 30 s each", "fixed 30 s"}
     for row in long.values():
         assert row["words said"] > 4
         assert row["encoded seconds per hour"] > 0
     assert long["fixed 30 s"]["encoded seconds / fixed 30 s"] == 1.0
-    assert long["dynamic, finals only"]["encoded seconds / same windows, 30 s each"] < 0.5
+    assert long["same windows, 30 s each"]["encoded seconds per hour"] > long["fixed 30 s"]["encoded seconds per hour"]
     assert long["dynamic"]["word errors, %"] < 100
     assert long["dynamic"]["partial lag p50, s"] < long["fixed 30 s"]["partial lag p50, s"]
     assert line["no speech"]["dynamic"]["invented words"] == 0
