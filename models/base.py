@@ -142,6 +142,8 @@ class RecognitionWindow:
     """Text spoken before this window, as context; never repeated in the result."""
     prefix: str = ""
     """Text already committed for the start of this very window; decoding goes on after it."""
+    keyterms: tuple[str, ...] = ()
+    """Names and phrases that may be said; a recogniser that can prefers them where the sound allows it."""
     want_words: bool = False
 
 

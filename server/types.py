@@ -170,6 +170,8 @@ class TranscriptionRequest:
     """Set for turn taking: the stream then gives Turn events instead of Transcripts."""
     interim: bool = True
     """Whether partial transcripts are wanted."""
+    keyterms: tuple[str, ...] = ()
+    """Names and phrases to listen for, as `server.keyterms.checked_keyterms` gives them."""
     key_id: str = ""
     received_s: float = 0.0
 

@@ -2,12 +2,13 @@
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from models.whisper.keyterms import TERM_BEAMS, WORST_STAKED, Choices, TermPath, TermTrie, choices
 from models.whisper.network import Decoder, source_mask
 
 TOKENS_PER_SECOND = 15.0
@@ -48,6 +49,8 @@ class DecodingTask:
     """How many of the last tokens of ``start`` belong to the text."""
     max_tokens: int
     """How many tokens may be chosen."""
+    terms: TermTrie | None = None
+    """Terms that are made likelier."""
 
 
 @dataclass(slots=True)
@@ -93,7 +96,9 @@ class _Hypothesis:
     tokens: list[int]
     log_probabilities: list[float]
     score: float = 0.0
-    """Sum of the log probabilities, that of the end included."""
+    """Sum of the log probabilities, that of the end included, and of what terms earned."""
+    earned: float = 0.0
+    path: TermPath = field(default_factory=TermPath)
     read: int = 0
     """The furthest position it has looked at."""
     back: int = 0
@@ -101,9 +106,29 @@ class _Hypothesis:
     ended: bool = False
     truncated: bool = False
 
-    def followed_by(self, token: int, log_probability: float) -> "_Hypothesis":
-        tokens, probabilities = [*self.tokens, token], [*self.log_probabilities, log_probability]
-        return _Hypothesis(self.task, tokens, probabilities, self.score + log_probability, self.read, self.back)
+    def followed_by(self, offer: "Offer") -> "_Hypothesis":
+        tokens, probabilities = [*self.tokens, offer.token], [*self.log_probabilities, offer.log_probability]
+        earned = self.earned + offer.earned
+        return _Hypothesis(self.task, tokens, probabilities, offer.score, earned, offer.path, self.read, self.back)
+
+    @property
+    def worth(self) -> float:
+        """What texts of one window are compared by in the end."""
+        return self._by_length(self.score)
+
+    @property
+    def own_worth(self) -> float:
+        """The same by the model alone."""
+        return self._by_length(self.score - self.earned)
+
+    @property
+    def hope(self) -> float:
+        """The same if the term it is in is completed."""
+        return self._by_length(self.score + self.path.hope)
+
+    def _by_length(self, score: float) -> float:
+        length: float = (len(self.tokens) + 1) ** LENGTH_POWER
+        return score / length
 
     def look(self, position: int, back_positions: int) -> bool:
         """Note where the newest token was read; true if the text has started over."""
@@ -118,21 +143,70 @@ class _Hypothesis:
         self.truncated = True
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One token that may follow a row's text."""
+
+    row: int
+    token: int
+    log_probability: float
+    score: float
+    """Of the text with the token."""
+    earned: float
+    """By a term that ended before the token; part of the score."""
+    path: TermPath
+
+
+def most_promising(offers: Sequence[Offer]) -> list[Offer]:
+    """The best texts with stakes: one for each place in the terms, and a few that are one, two and more tokens in.
+
+    Otherwise the many terms that have just begun would push out those that are nearly there.
+    """
+    staked = sorted((offer for offer in offers if offer.path.stake > 0.0), key=lambda offer: -offer.score - offer.path.stake)
+    by_node: dict[int, Offer] = {}
+    for offer in staked:
+        by_node.setdefault(offer.path.node, offer)
+    by_depth: dict[int, list[Offer]] = {}
+    for offer in by_node.values():
+        by_depth.setdefault(min(len(offer.path.gains), 3), []).append(offer)
+    return [offer for group in by_depth.values() for offer in group[:TERM_BEAMS]]
+
+
 class _Search:
-    """Beam search as in openai/whisper: a window is done when as many texts have ended as it has beams."""
+    """Beam search as in openai/whisper: a window is done when as many texts have ended as it has beams.
+
+    Texts with stakes on a term are followed beside these; what they win, they win when the term is complete.
+    """
 
     def __init__(self, tasks: Sequence[DecodingTask], rules: DecodingRules, beams: int) -> None:
         self._tasks, self._rules, self._beams = tasks, rules, beams
         self._done: list[list[_Hypothesis]] = [[] for _ in tasks]
-        self.active = [
-            _Hypothesis(index, list(task.start[len(task.start) - task.prefix_tokens :]), [0.0] * task.prefix_tokens)
-            for index, task in enumerate(tasks)
-        ]
+        self._nothing: dict[int, _Hypothesis] = {}
+        """For tasks with terms: the text that ends where it starts."""
+        self.active = []
         """Those that go on, in the order of the decoder's rows; those of a task side by side."""
+        for index, task in enumerate(tasks):
+            prefix = list(task.start[len(task.start) - task.prefix_tokens :])
+            path = TermPath() if task.terms is None else task.terms.start(prefix)
+            self.active.append(_Hypothesis(index, prefix, [0.0] * len(prefix), path=path))
 
-    def advance(
-        self, log_probabilities: Sequence[Sequence[float]], tokens: Sequence[Sequence[int]], looked_at: Sequence[int] | None
-    ) -> list[int]:
+    def choose(self, log_probabilities: Tensor) -> Choices:
+        """The tokens [R, .] among which each row's are; more than the likeliest where there are terms."""
+        ordinary = min(self._beams + 1, log_probabilities.shape[-1])
+        tries = [self._tasks[hypothesis.task].terms for hypothesis in self.active]
+        if not any(tries):
+            top = log_probabilities.topk(ordinary)
+            return Choices(top.indices.tolist(), top.values.tolist(), [[0.0] * ordinary] * len(tries))
+        if not self._nothing:
+            ends = log_probabilities[:, self._rules.end].tolist()
+            for hypothesis, chance in zip(self.active, ends, strict=True):
+                if self._tasks[hypothesis.task].terms is not None:
+                    known = [*hypothesis.log_probabilities, chance]
+                    self._nothing[hypothesis.task] = replace(hypothesis, log_probabilities=known, score=chance, ended=True)
+        paths = [hypothesis.path for hypothesis in self.active]
+        return choices(log_probabilities, tries, paths, self._rules.end, ordinary)
+
+    def advance(self, offered: Choices, looked_at: Sequence[int] | None) -> list[int]:
         """Follow the likeliest tokens of every row, likeliest first; gives the row that each active text came from.
 
         ``looked_at`` is the position each row looked at to choose its token, None where nobody watched.
@@ -140,26 +214,44 @@ class _Search:
         old, self.active = self.active, []
         parents: list[int] = []
         for task, rows in itertools.groupby(range(len(old)), key=lambda row: old[row].task):
-            offers = [
-                (old[row].score + chance, row, token, chance)
-                for row in rows
-                for chance, token in zip(log_probabilities[row], tokens[row], strict=True)
-                if chance > -math.inf
-            ]
-            offers.sort(key=lambda offer: -offer[0])
+            offers = [offer for row in rows for offer in self._offers(old[row], row, offered)]
+            offers.sort(key=lambda offer: -offer.score)
             going_on: list[tuple[_Hypothesis, int]] = []
-            for _, row, token, chance in offers:
+            for place, offer in enumerate(offers):
                 if len(going_on) == self._beams:
+                    going_on += self._follow_stakes(offers[place:], offers[0].score, old, looked_at)
                     break
-                hypothesis = old[row].followed_by(token, chance)
-                if self._ends(hypothesis, token, None if looked_at is None else looked_at[row]):
+                hypothesis = old[offer.row].followed_by(offer)
+                if self._ends(hypothesis, offer.token, None if looked_at is None else looked_at[offer.row]):
                     self._done[task].append(hypothesis)
                 else:
-                    going_on.append((hypothesis, row))
-            if len(self._done[task]) < self._beams:
-                self.active += [hypothesis for hypothesis, _ in going_on]
-                parents += [row for _, row in going_on]
+                    going_on.append((hypothesis, offer.row))
+            if len(self._done[task]) >= self._beams:
+                best = max(hypothesis.worth for hypothesis in self._done[task])
+                going_on = [(h, row) for h, row in going_on if (h.earned or h.path.stake) and h.hope > best]
+            self.active += [hypothesis for hypothesis, _ in going_on]
+            parents += [row for _, row in going_on]
         return parents
+
+    def _offers(self, hypothesis: _Hypothesis, row: int, offered: Choices) -> Iterator[Offer]:
+        terms, path, earned = self._tasks[hypothesis.task].terms, hypothesis.path, 0.0
+        columns = zip(offered.tokens[row], offered.log_probabilities[row], offered.gains[row], strict=True)
+        for token, chance, gain in columns:
+            if chance > -math.inf:
+                if terms is not None:
+                    path, earned = terms.follow(hypothesis.path, token, gain)
+                yield Offer(row, token, chance, hypothesis.score + chance + earned, earned, path)
+
+    def _follow_stakes(
+        self, offers: Sequence[Offer], best: float, old: Sequence[_Hypothesis], looked_at: Sequence[int] | None
+    ) -> list[tuple[_Hypothesis, int]]:
+        """Texts that only a term can save: of those, stakes included, that are not far behind the best text."""
+        followed: list[tuple[_Hypothesis, int]] = []
+        for offer in most_promising([offer for offer in offers if offer.score + offer.path.stake > best - WORST_STAKED]):
+            hypothesis = old[offer.row].followed_by(offer)
+            if not self._ends(hypothesis, offer.token, None if looked_at is None else looked_at[offer.row]):
+                followed.append((hypothesis, offer.row))
+        return followed
 
     def _ends(self, hypothesis: _Hypothesis, token: int, position: int | None) -> bool:
         if token == self._rules.end:
@@ -179,8 +271,11 @@ class _Search:
     def results(self, no_speech_probabilities: Sequence[float]) -> list[DecodedWindow]:
         """The best text of each task; one that was cut off only if there is no other."""
         windows = []
-        for done, no_speech_probability in zip(self._done, no_speech_probabilities, strict=True):
-            best = max(done, key=lambda h: (not h.truncated, h.score / (len(h.tokens) + 1) ** LENGTH_POWER))
+        for index, no_speech_probability in enumerate(no_speech_probabilities):
+            best = max(self._done[index], key=lambda h: (not h.truncated, h.worth))
+            nothing = self._nothing.get(index)
+            if nothing is not None and nothing.worth > best.own_worth:
+                best = nothing  # Terms make no words where the model hears none.
             end = best.log_probabilities.pop() if best.ended else 0.0
             windows.append(DecodedWindow(best.tokens, best.log_probabilities, end, no_speech_probability, best.truncated))
         return windows
@@ -211,8 +306,7 @@ def decode(
     search = _Search(tasks, rules, beams)
     while True:
         before = [hypothesis.task for hypothesis in search.active]
-        offers = last.log_softmax(-1).topk(min(beams + 1, last.shape[-1]))
-        parents = search.advance(offers.values.tolist(), offers.indices.tolist(), looked_at)
+        parents = search.advance(search.choose(last.log_softmax(-1)), looked_at)
         if not parents:
             return search.results(no_speech)
         if parents != list(range(len(before))):

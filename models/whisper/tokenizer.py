@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 _NO_SPEECH_NAMES = ("<|nospeech|>", "<|nocaptions|>")
 _CLOSING = frozenset(".,!?;:%)]}…")
+_CONTROLS = frozenset(map(chr, range(0x100, 0x121)))
 
 
 class WhisperTokenizer:
@@ -38,6 +41,16 @@ class WhisperTokenizer:
         stripped = text.strip()
         ids: list[int] = self._tokenizer.encode(f" {stripped}", add_special_tokens=False).ids if stripped else []
         return ids
+
+    def starts_outside_words(self, size: int) -> NDArray[np.bool_]:
+        """For each id [size] whether its text cannot go on with a word: a space, punctuation, any special token."""
+        outside = np.ones(size, np.bool_)
+        for token, token_id in self._tokenizer.get_vocab().items():
+            if token_id < self.end:
+                # Byte-level vocabularies write control characters and the space as U+0100 to U+0120, and the bytes
+                # of other scripts as other letters.
+                outside[token_id] = not (token[0].isalnum() if token[0].isascii() else token[0] not in _CONTROLS)
+        return outside
 
     def decode(self, tokens: Sequence[int]) -> str:
         text: str = self._tokenizer.decode([t for t in tokens if t < self.end])

@@ -8,14 +8,13 @@ from starlette.datastructures import QueryParams
 from server.api.body import Body
 from server.api.schemas import Number
 from server.errors import InvalidRequest
+from server.keyterms import checked_keyterms
 from server.turns import TURN_RANGES
 from server.types import Encoding, TranscriptionRequest, WordTime
 
 DEFAULTS = TranscriptionRequest(family="", request_id="")
 """Read for the values a client left out."""
 
-MAX_KEYTERMS = 100
-MAX_KEYTERM_CHARS = 1200
 _MAX_SILENCE_S = 60.0
 
 
@@ -77,13 +76,9 @@ def max_silence_s(query: Mapping[str, str]) -> float:
     return number(query, "max_silence_duration_secs", 0.01, _MAX_SILENCE_S, DEFAULTS.max_silence_s)
 
 
-def check_keyterms(query: QueryParams) -> list[str]:
-    """The ``keyterm`` parameters, within their limits. Whisper models have no use for them."""
-    terms = query.getlist("keyterm")
-    if len(terms) > MAX_KEYTERMS or sum(len(term) for term in terms) > MAX_KEYTERM_CHARS:
-        message = f"keyterm: at most {MAX_KEYTERMS} terms with {MAX_KEYTERM_CHARS} characters in total are taken"
-        raise InvalidRequest(message, field="keyterm")
-    return terms
+def keyterms(query: QueryParams) -> tuple[str, ...]:
+    """The ``keyterm`` parameters; raises InvalidRequest where they are over the limits."""
+    return checked_keyterms(query.getlist("keyterm"))
 
 
 def turn_query(query: Mapping[str, str]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from starlette.websockets import WebSocket
 from server.api.body import parse_json
 from server.api.call import Call
 from server.api.listening import Command, listen_socket
-from server.api.listening_params import ConfigBody, audio_encoding, check_keyterms, required, turn_query
+from server.api.listening_params import ConfigBody, audio_encoding, keyterms, required, turn_query
 from server.errors import InvalidRequest
 from server.turns import turn_settings
 from server.types import Encoding, TranscriptEvent, TranscriptionRequest, Turn, TurnPhase, TurnSettings
@@ -29,13 +29,13 @@ class _TurnsDialect:
         self._request_id = call.request_id
         family = call.services.catalog.recognition_family(required(query, "model"))
         encoding, rate_hz = audio_encoding(query)
-        check_keyterms(query)
         self._given = turn_query(query)
         request = TranscriptionRequest(
             family=family,
             request_id=call.request_id,
             turns=turn_settings(self._given),
             want_words=False,
+            keyterms=keyterms(query),
             key_id=call.key_id,
             received_s=call.received_s,
         )

@@ -14,7 +14,7 @@ from server.api.listening import Command, listen_socket
 from server.api.listening_params import (
     DEFAULTS,
     audio_encoding,
-    check_keyterms,
+    keyterms,
     max_silence_s,
     min_volume,
     required,
@@ -40,13 +40,13 @@ class _ManualDialect:
         self._request_id = call.request_id
         family = call.services.catalog.recognition_family(required(query, "model"))
         encoding, rate_hz = audio_encoding(query)
-        check_keyterms(query)
         request = TranscriptionRequest(
             family=family,
             request_id=call.request_id,
             language=primary_subtag(query.get("language") or DEFAULTS.language),
             min_volume=min_volume(query),
             max_silence_s=max_silence_s(query),
+            keyterms=keyterms(query),
             key_id=call.key_id,
             received_s=call.received_s,
         )

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from server.config import load_settings
 from server.errors import InvalidRequest
+from server.keyterms import checked_keyterms
 from server.types import (
     MP3_BIT_RATES_BPS,
     AudioFormat,
@@ -107,11 +108,12 @@ def _format_for(output: Path, sample_rate_hz: int) -> AudioFormat:
 def transcribe(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="wav, mp3, flac, ogg, webm, m4a …")],
     words: Annotated[bool, typer.Option("--words", help="Show the time of each word.")] = False,
+    keyterm: Annotated[list[str] | None, typer.Option(help="A name or phrase to listen for; may be repeated.")] = None,
     device: Device = None,
     as_json: AsJson = False,
 ) -> None:
     """Write down what is said in FILE."""
-    result = asyncio.run(_transcribe(file.read_bytes(), device))
+    result = asyncio.run(_transcribe(file.read_bytes(), checked_keyterms(keyterm or ()), device))
     if as_json:
         typer.echo(json.dumps(result))
         return
@@ -121,7 +123,7 @@ def transcribe(
             typer.echo(f"{start_s:8.2f} {end_s:8.2f}  {word}")
 
 
-async def _transcribe(data: bytes, device: str | None) -> dict[str, object]:
+async def _transcribe(data: bytes, keyterms: tuple[str, ...], device: str | None) -> dict[str, object]:
     from server.audio.files import decode_file
     from server.main import build, running_engine
 
@@ -133,7 +135,8 @@ async def _transcribe(data: bytes, device: str | None) -> dict[str, object]:
     words: list[tuple[str, float, float]] = []
     async with running_engine(parts) as engine:
         stream = engine.transcribe(TranscriptionRequest(
-            family=settings.recognition_model, request_id=str(uuid.uuid4()), interim=False, received_s=time.perf_counter()
+            family=settings.recognition_model, request_id=str(uuid.uuid4()), interim=False, keyterms=keyterms,
+            received_s=time.perf_counter(),
         ))  # fmt: skip
 
         async def feed() -> None:

@@ -225,6 +225,7 @@ class Transcription:
                 language=job.hearing.session.request.language,
                 prefix=job.hearing.text.prefix if job.window is self._open_window(job) else "",
                 want_words=job.hearing.session.request.want_words or len(job.window.phrases) > 1,
+                keyterms=job.hearing.session.request.keyterms,
             )
             for job in jobs
         ]

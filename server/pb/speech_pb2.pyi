@@ -215,7 +215,7 @@ class TranscribeRequest(_message.Message):
     def __init__(self, config: _Optional[_Union[TranscriptionConfig, _Mapping]] = ..., audio: _Optional[bytes] = ..., finalize: _Optional[_Union[Finalize, _Mapping]] = ..., turns: _Optional[_Union[TurnSettings, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ...) -> None: ...
 
 class TranscriptionConfig(_message.Message):
-    __slots__ = ("model", "encoding", "sample_rate", "language", "min_volume", "max_silence_s", "words", "partials", "turns")
+    __slots__ = ("model", "encoding", "sample_rate", "language", "min_volume", "max_silence_s", "words", "partials", "turns", "keyterms")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     ENCODING_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_RATE_FIELD_NUMBER: _ClassVar[int]
@@ -225,6 +225,7 @@ class TranscriptionConfig(_message.Message):
     WORDS_FIELD_NUMBER: _ClassVar[int]
     PARTIALS_FIELD_NUMBER: _ClassVar[int]
     TURNS_FIELD_NUMBER: _ClassVar[int]
+    KEYTERMS_FIELD_NUMBER: _ClassVar[int]
     model: str
     encoding: Encoding
     sample_rate: int
@@ -234,7 +235,8 @@ class TranscriptionConfig(_message.Message):
     words: bool
     partials: bool
     turns: TurnSettings
-    def __init__(self, model: _Optional[str] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., sample_rate: _Optional[int] = ..., language: _Optional[str] = ..., min_volume: _Optional[float] = ..., max_silence_s: _Optional[float] = ..., words: _Optional[bool] = ..., partials: _Optional[bool] = ..., turns: _Optional[_Union[TurnSettings, _Mapping]] = ...) -> None: ...
+    keyterms: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, model: _Optional[str] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., sample_rate: _Optional[int] = ..., language: _Optional[str] = ..., min_volume: _Optional[float] = ..., max_silence_s: _Optional[float] = ..., words: _Optional[bool] = ..., partials: _Optional[bool] = ..., turns: _Optional[_Union[TurnSettings, _Mapping]] = ..., keyterms: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TurnSettings(_message.Message):
     __slots__ = ("start_threshold", "eager_end_threshold", "end_threshold", "end_timeout_ms")

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from models.base import Voice
 from server.errors import InvalidRequest
+from server.keyterms import checked_keyterms
 from server.pb import speech_pb2
 from server.rpc.call import Call
 from server.turns import TURN_RANGES, turn_settings
@@ -100,6 +101,8 @@ def transcription_request(config: speech_pb2.TranscriptionConfig, call: Call) ->
         given["interim"] = config.partials
     if config.HasField("turns"):
         given["turns"] = turn_settings(given_turns(config.turns), "config.turns.")
+    if config.keyterms:
+        given["keyterms"] = checked_keyterms(config.keyterms, "config.keyterms")
     return TranscriptionRequest(
         family=services.catalog.recognition_family(config.model, "config.model"),
         request_id=call.request_id,

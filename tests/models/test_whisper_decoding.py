@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from models.whisper.decoding import DecodedWindow, DecodingRules, DecodingTask, _Search, decode, loop_start, token_budget
+from models.whisper.keyterms import Choices
 from models.whisper.tokenizer import WhisperTokenizer
 from models.whisper.word_times import token_starts, warp
 from tests.models.whisper_checkpoints import TOKENIZER_PATH, random_network
@@ -13,6 +14,10 @@ FRAMES = (100, 150, 50, 200)
 @pytest.fixture(scope="module")
 def tokenizer() -> WhisperTokenizer:
     return WhisperTokenizer(TOKENIZER_PATH)
+
+
+def offered(log_probabilities: list[list[float]], tokens: list[list[int]]) -> Choices:
+    return Choices(tokens, log_probabilities, [[0.0] * len(row) for row in tokens])
 
 
 def rules_of(tokenizer: WhisperTokenizer) -> DecodingRules:
@@ -95,7 +100,7 @@ def test_a_text_that_starts_over_is_cut(tokenizer: WhisperTokenizer) -> None:
     rules = DecodingRules(tokenizer.end, None, (), (), watched={0: [0]}, back_positions=10)
     search = _Search([DecodingTask((1, 2), 0, 0, 50), DecodingTask((1, 2), 0, 0, 50)], rules, 1)
     for token, position in enumerate([0, 8, 20, 30, 2, 8, 15, 20]):
-        if not search.advance([[-0.1]] * 2, [[100 + token]] * 2, [position, position + 22]):
+        if not search.advance(offered([[-0.1]] * 2, [[100 + token]] * 2), [position, position + 22]):
             break
     results = search.results([0.0, 0.0])
     assert [row.tokens for row in results] == [[100, 101, 102, 103], [100, 101, 102, 103]]
@@ -106,7 +111,7 @@ def test_a_short_look_back_is_no_start_over(tokenizer: WhisperTokenizer) -> None
     rules = DecodingRules(tokenizer.end, None, (), (), watched={0: [0]}, back_positions=10)
     search = _Search([DecodingTask((1, 2), 0, 0, 50)], rules, 1)
     for token, position in enumerate([0, 20, 30, 2, 2, 31, 25, 22]):
-        assert search.advance([[-0.1]], [[100 + token]], [position]) == [0]
+        assert search.advance(offered([[-0.1]], [[100 + token]]), [position]) == [0]
     assert len(search.active[0].tokens) == 8
 
 
@@ -114,11 +119,11 @@ def test_beams_find_a_likelier_text_than_the_first_choice_leads_to(tokenizer: Wh
     """Token 7 looks better than 8 at first, and ends badly."""
     rules = DecodingRules(tokenizer.end, None, (), ())
     search = _Search([DecodingTask((1,), 0, 0, 50)], rules, 2)
-    assert search.advance([[-0.5, -0.9, -9.0]], [[7, 8, 9]], None) == [0, 0]
-    assert search.advance([[-3.0, -3.1, -3.2], [-0.1, -4.0, -5.0]], [[1, 2, 3], [4, 5, 6]], None) == [1, 0]
+    assert search.advance(offered([[-0.5, -0.9, -9.0]], [[7, 8, 9]]), None) == [0, 0]
+    assert search.advance(offered([[-3.0, -3.1, -3.2], [-0.1, -4.0, -5.0]], [[1, 2, 3], [4, 5, 6]]), None) == [1, 0]
     assert [h.tokens for h in search.active] == [[8, 4], [7, 1]]
     end = tokenizer.end
-    assert search.advance([[-0.1, -3.0, -4.0], [-0.2, -5.0, -6.0]], [[end, 1, 2], [end, 1, 2]], None) == []
+    assert search.advance(offered([[-0.1, -3.0, -4.0], [-0.2, -5.0, -6.0]], [[end, 1, 2], [end, 1, 2]]), None) == []
     result = search.results([0.25])[0]
     assert (result.tokens, result.log_probabilities, result.end_log_probability) == ([8, 4], [-0.9, -0.1], -0.1)
     assert result.no_speech_probability == 0.25
@@ -127,8 +132,8 @@ def test_beams_find_a_likelier_text_than_the_first_choice_leads_to(tokenizer: Wh
 def test_a_text_that_was_cut_off_loses_against_any_other(tokenizer: WhisperTokenizer) -> None:
     rules = DecodingRules(tokenizer.end, None, (), ())
     search = _Search([DecodingTask((1,), 0, 0, 2)], rules, 2)
-    search.advance([[-0.1, -2.0, -9.0]], [[7, 8, 9]], None)
-    assert search.advance([[-0.1, -9.0], [-3.0, -9.0]], [[7, 1], [tokenizer.end, 1]], None) == []
+    search.advance(offered([[-0.1, -2.0, -9.0]], [[7, 8, 9]]), None)
+    assert search.advance(offered([[-0.1, -9.0], [-3.0, -9.0]], [[7, 1], [tokenizer.end, 1]]), None) == []
     result = search.results([0.0])[0]
     assert (result.tokens, result.truncated) == ([8], False)
 

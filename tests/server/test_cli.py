@@ -2,11 +2,14 @@
 
 import json
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from models.base import Hypothesis, RecognitionWindow
+from models.whisper.model import WhisperRecognizer
 from server.bench.process import ServerProcess
 from server.cli.app import app
 
@@ -41,6 +44,22 @@ def test_speak_writes_a_sized_wav_that_transcribe_reads(tmp_path: Path) -> None:
     result = json.loads(heard.stdout)
     assert result["text"]
     assert all(0 <= start_s <= end_s <= result["duration_s"] + 0.5 for _, start_s, end_s in result["words"])
+
+
+def test_transcribe_listens_for_keyterms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listened_for = []
+    step = WhisperRecognizer.step
+
+    def noting(self: WhisperRecognizer, windows: Sequence[RecognitionWindow]) -> list[Hypothesis]:
+        listened_for.append({window.keyterms for window in windows})
+        return step(self, windows)
+
+    monkeypatch.setattr(WhisperRecognizer, "step", noting)
+    target = tmp_path / "name.wav"
+    assert runner.invoke(app, ["speak", "I spoke with Trevelyan.", "-o", str(target)]).exit_code == 0
+    heard = runner.invoke(app, ["transcribe", str(target), "--keyterm", "Trevelyan", "--keyterm", "Saoirse Ronan"])
+    assert heard.exit_code == 0, heard.output
+    assert listened_for[-1] == {("Trevelyan", "Saoirse Ronan")}
 
 
 def test_speed_shortens_what_is_said(tmp_path: Path) -> None:

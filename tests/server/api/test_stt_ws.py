@@ -1,5 +1,6 @@
 """Both listening sockets: transcripts on command, turns on their own, parameters, and orderly ends."""
 
+import contextlib
 import itertools
 import json
 import time
@@ -282,3 +283,31 @@ def test_wrong_turn_messages_change_nothing(api: ApiServer, text: str) -> None:
         socket.send('{"type":"config"}')
         socket.send('{"type":"close"}')
         assert close_code(socket) == 1000
+
+
+@pytest.mark.parametrize("path", [MANUAL, TURNS])
+def test_keyterms_reach_the_recogniser(api: ApiServer, path: str) -> None:
+    """Repeated, with spaces in both spellings, blank ones and repetitions left out."""
+    heard = len(api.recognizer.windows)
+    with opened(api, path + "&keyterm=Saoirse+Ronan&keyterm=Nguyen%20&keyterm=&keyterm=Nguyen") as socket:
+        feed(socket, s16(speech(1, 2)))
+        socket.send('{"type":"close"}')
+        read_to_close(socket)
+    assert {window.keyterms for window in api.recognizer.windows[heard:]} == {("Saoirse Ronan", "Nguyen")}
+
+
+@pytest.mark.parametrize("path", [MANUAL, TURNS])
+def test_without_keyterms_the_recogniser_gets_none(api: ApiServer, path: str) -> None:
+    heard = len(api.recognizer.windows)
+    with opened(api, path) as socket:
+        feed(socket, s16(speech(1, 2)))
+        socket.send('{"type":"close"}')
+        read_to_close(socket)
+    assert {window.keyterms for window in api.recognizer.windows[heard:]} == {()}
+
+
+def read_to_close(socket: Socket) -> None:
+    """Read whatever comes until the server closes."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            socket.receive()

@@ -27,10 +27,11 @@ class Running:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.settings = Settings(**settings)
         self.synthesizer = FakeSynthesizer(max_slots=self.settings.limits.max_speech_sessions)
+        self.recognizer = FakeRecognizer()
         self.metrics = Metrics()
         self.engine = Engine(
             synthesizers={"fake": self.synthesizer},
-            recognizers={"fake_ears": FakeRecognizer()},
+            recognizers={"fake_ears": self.recognizer},
             detector=FakeDetector(),
             front_end=FakeFrontEnd(),
             limits=self.settings.limits,

@@ -156,6 +156,15 @@ async def test_two_clients_hear_only_their_own(running: Running) -> None:
     assert finals(second).split() == ["five", "six", "seven", "eight"]
 
 
+async def test_keyterms_reach_the_recogniser(running: Running) -> None:
+    given = listen(keyterms=["Saoirse  Ronan", "", "Nguyen", "Nguyen"])
+    await converse(running.transcription.Transcribe, given, audio(speech(1)))
+    assert {window.keyterms for window in running.recognizer.windows if len(window.pcm)} == {(), ("Saoirse Ronan", "Nguyen")}
+    heard = len(running.recognizer.windows)
+    await converse(running.transcription.Transcribe, listen(), audio(speech(1)))
+    assert {window.keyterms for window in running.recognizer.windows[heard:]} == {()}
+
+
 BAD_CONFIGS: list[tuple[dict[str, Any], grpc.StatusCode, str, str]] = [
     ({"model": None}, INVALID, "config.model", "ink-whisper"),
     ({"model": "ink-9"}, grpc.StatusCode.NOT_FOUND, "config.model", "ink-whisper"),
@@ -175,6 +184,8 @@ BAD_CONFIGS: list[tuple[dict[str, Any], grpc.StatusCode, str, str]] = [
         "less than config.turns.start_threshold",
     ),
     ({"turns": pb.TurnSettings(end_timeout_ms=1)}, INVALID, "config.turns.end_timeout_ms", "640 to 11200"),
+    ({"keyterms": ["a"] * 101}, INVALID, "config.keyterms", "at most 100 terms"),
+    ({"keyterms": ["a" * 1201]}, INVALID, "config.keyterms", "1200 characters"),
 ]
 
 
