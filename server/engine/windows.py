@@ -70,6 +70,8 @@ class _Frame:
     quietness: float
     """Small where a cut does no harm: level, weighted by the probability of speech."""
     is_speech: bool
+    is_sure: bool
+    """The detector has hardly a doubt that it is speech."""
 
 
 class WindowCutter:
@@ -149,7 +151,8 @@ class WindowCutter:
         """Go on with a frame that was judged."""
         level = float(np.sqrt(np.mean(np.square(frame))))
         change, is_speech = self._ends.frame(probability, level)
-        self._frames.append(_Frame(frame, level * (0.2 + probability), is_speech))
+        is_sure = is_speech and probability >= self._ends.policy.sure_probability
+        self._frames.append(_Frame(frame, level * (0.2 + probability), is_speech, is_sure))
         if change is Change.START:
             self._open(max(self._ends.start, self._floor, self._base))
         elif change is Change.END:
@@ -237,9 +240,11 @@ class WindowCutter:
             [frame.quietness for frame in frames], np.ones(CUT_SMOOTHING_FRAMES) / CUT_SMOOTHING_FRAMES, mode="valid"
         )
         # Speech that is left over must be enough to be a window of its own, or it would be lost.
-        left = np.cumsum([frame.is_speech for frame in reversed(frames)])[::-1]
-        left = left[CUT_SMOOTHING_FRAMES // 2 :][: len(smooth)]
-        smooth[(left > 0) & (left < self._needed_frames)] = np.inf
+        left, sure = (
+            np.cumsum(flags[::-1])[::-1][CUT_SMOOTHING_FRAMES // 2 :][: len(smooth)]
+            for flags in ([frame.is_speech for frame in frames], [frame.is_sure for frame in frames])
+        )
+        smooth[(left > 0) & (sure < self._needed_frames)] = np.inf
         self._cut(first + int(np.argmin(smooth)) + CUT_SMOOTHING_FRAMES // 2, now_s)
 
     # --- marks ------------------------------------------------------------------
@@ -268,8 +273,8 @@ class WindowCutter:
         return [self._frames[index - self._base] for index in range(max(start, self._base), min(end, self._now))]
 
     def _has_speech(self, start: int, end: int) -> bool:
-        """Whether as much was said there as it takes to open a window."""
-        return sum(frame.is_speech for frame in self._slice(start, end)) >= self._needed_frames
+        """Whether as much was said there, for sure, as it takes to open a window."""
+        return sum(frame.is_sure for frame in self._slice(start, end)) >= self._needed_frames
 
     def _window(
         self, start: int, end: int, now_s: float, *, is_final: bool, in_pause: bool = True, tail: Pcm | None = None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,6 +125,21 @@ def test_a_long_window_ends_at_a_pause_shorter_than_the_silence_that_ends_a_segm
     ends_s = [item.end_samples / RATE_HZ for item in cutter.ready if isinstance(item, Window)]
     # Not at 2 s, where the window is still short; at 5.5 s and at the end, each with its post-roll.
     assert [round(end_s, 1) for end_s in ends_s] == [5.7, 7.2]
+
+
+@pytest.mark.parametrize(("sure_frames", "windows"), [(0, 0), (3, 0), (4, 1)])
+def test_sound_that_is_never_surely_speech_is_not_transcribed(sure_frames: int, windows: int) -> None:
+    """A tone that sets in may pass for speech for a third of a second, at 0.5 to 0.9; the shortest word is surer."""
+    cutter = WindowCutter(TranscriptionRequest("fake", "test", max_silence_s=0.5), FakeDetector(), MAX_WINDOW_S)
+    probabilities = [0.0] * 10 + [0.85] * sure_frames + [0.7] * (12 - sure_frames) + [0.0] * 30
+    partials = []
+    for probability in probabilities:
+        cutter.heard(np.full(FRAME, 0.1, np.float32), probability, 0.0)
+        partials.append(cutter.partial(0.5, 0.0))
+    cutter.finish()
+    listen(cutter)
+    assert sum(isinstance(item, Window) for item in cutter.ready) == windows
+    assert any(partials) == bool(windows)
 
 
 @given(stretches)
