@@ -14,9 +14,7 @@ once ``max_ahead_s`` of audio is piled up, so it delays only itself.
 Steps are kept short (`Policy.step_budget_s`), because whoever comes now waits for
 the end of the one that runs. First chunks are short and a batch is padded to
 its longest row, so beginners step by themselves: beside rows of 300 ms their
-50 ms would cost six times as much. Simulated with the costs of the embedded voice
-on one core, newcomers to sixty long streams (1.7 times what it can do) waited
-95 ms at the median with both in one step, and wait 53 ms now.
+50 ms would cost six times as much.
 
 Keys take turns: for slots, for first audio and for the steps of streams about to
 run dry, the first of each key comes before the second of any.
@@ -59,8 +57,8 @@ class Policy:
     """Streams with less audio ahead of the listener step together with new ones."""
     step_budget_s: float = 0.025
     """Aim for the length of one step: newcomers and cancels wait for about this."""
-    dry_step_budget_s: float = 0.05
-    """The same while streams are dry and nobody is new: then longer steps, which get more done, matter more."""
+    full_step_budget_s: float = 0.04
+    """The same while streams are dry, or more are new than one step serves: then it matters more to get much done."""
     max_slots_per_key: int = 1 << 30
     """Slots that sessions of one key may hold together. Sessions without a key are not bounded."""
     reclaim_s: float = 1.0
@@ -271,8 +269,12 @@ class Scheduler:
         budget_s = self._policy.step_budget_s
         if not new:
             is_dry = bool(going_on) and leads[going_on[0].session] < 0.0
-            return self._fill([], urgent + going_on[len(urgent) :], self._policy.dry_step_budget_s if is_dry else budget_s)
-        first = self._fill([], _by_turns(sorted(new, key=_ready)), budget_s)
+            return self._fill([], urgent + going_on[len(urgent) :], self._policy.full_step_budget_s if is_dry else budget_s)
+        new = _by_turns(sorted(new, key=_ready))
+        first = self._fill([], new, budget_s)
+        if len(first) < len(new):
+            # They would wait for each other anyway: longer steps serve more of them in the same time.
+            first = self._fill([], new, self._policy.full_step_budget_s)
         is_their_turn = self._first_steps >= FIRST_STEPS_IN_A_ROW
         if urgent and is_their_turn and leads[going_on[0].session] < self._cost.of(len(first), *self._load(first)):
             return self._fill([], urgent, budget_s)

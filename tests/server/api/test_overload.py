@@ -76,7 +76,7 @@ def test_two_hundred_clients_that_misbehave_give_everything_back(tmp_path: Path)
             time.sleep(0.01)
         beside_s = _times_s(server)
         took_s = server.wait_idle(within_s=STALL_S + 10)
-        print(f"{_admitted(server)} admitted; median {alone_s * 1000:.1f} ms alone, {beside_s * 1000:.1f} ms beside; idle after {took_s:.2f} s")
+        print(f"{_admitted(server)} admitted; median {alone_s:.3f} s alone, {beside_s:.3f} s beside; idle after {took_s:.2f} s")
         assert server.engine.snapshot().active_sessions == 0
         assert httpx.post(server.url + "/tts/bytes", json=speech_body()).status_code == 200
 

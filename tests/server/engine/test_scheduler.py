@@ -105,7 +105,7 @@ class TestSteps:
         scheduler = Scheduler(8, POLICY)
         for session in range(8):
             with_text(scheduler, session, 0.0)
-        teach_first_rows(scheduler, 0, 0.012)
+        teach_first_rows(scheduler, 0, 0.018)
         assert len(scheduler.plan(0.0).step) == 2
         teach_first_rows(scheduler, 0, 0.001)
         assert len(scheduler.plan(0.0).step) == 8
@@ -114,16 +114,16 @@ class TestSteps:
         scheduler = Scheduler(8, POLICY)
         for session, now_s in ((5, 0.0), (3, 0.1), (4, 0.2)):
             with_text(scheduler, session, now_s)
-        teach_first_rows(scheduler, 5, 0.012)
+        teach_first_rows(scheduler, 5, 0.018)
         assert scheduler.plan(0.3).step == (5, 3)
 
     def test_turns_with_streams_that_run_dry(self) -> None:
-        """One new row fills a step here, and there are eight: every third step is for the others."""
+        """Two new rows fill a step here, and there are eight: every third step is for the others."""
         scheduler = Scheduler(16, POLICY)
         for session in range(10):
             with_text(scheduler, session, 0.0, segments=9)
         scheduler.plan(0.0)
-        teach_first_rows(scheduler, 9, 0.02)
+        teach_first_rows(scheduler, 9, 0.018)
         for session in (0, 1):
             scheduler.stepped(session, 0.15, 0, 0.0)
         new = set(range(2, 10))
@@ -131,7 +131,7 @@ class TestSteps:
         for now_s in (0.3, 0.6, 0.9, 1.2, 1.5, 1.8):
             step = scheduler.plan(now_s).step
             is_first.append(bool(new & set(step)))
-            scheduler.measured(step, 0.02 if is_first[-1] else 0.0075 * len(step))
+            scheduler.measured(step, 0.018 * len(step) if is_first[-1] else 0.0075 * len(step))
             for session in step:
                 scheduler.stepped(session, 0.15, 0, now_s)
             new -= set(step)
@@ -142,9 +142,9 @@ class TestSteps:
         for session in range(10):
             with_text(scheduler, session, 0.0, segments=9)
         scheduler.plan(0.0)
-        teach_first_rows(scheduler, 9, 0.02)
+        teach_first_rows(scheduler, 9, 0.018)
         scheduler.stepped(0, 0.15, 0, 0.0)
-        assert [scheduler.plan(0.05 + at_s).step for at_s in (0.0, 0.01)] == [(1,), (1,)]
+        assert [scheduler.plan(0.05 + at_s).step for at_s in (0.0, 0.01)] == [(1, 2), (1, 2)]
 
     def test_long_rows_do_not_pad_first_chunks(self) -> None:
         """A row of 1 s beside four of 50 ms would make each of them cost as 1 s."""
@@ -240,7 +240,7 @@ class TestKeys:
         for session in range(5):
             with_text(scheduler, session, 0.0, key="many")
         with_text(scheduler, 7, 0.1, key="few")
-        teach_first_rows(scheduler, 0, 0.012)
+        teach_first_rows(scheduler, 0, 0.018)
         assert scheduler.plan(0.2).step == (0, 7)
 
     def test_streams_about_to_run_dry_by_turns(self) -> None:
