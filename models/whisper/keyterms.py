@@ -26,7 +26,8 @@ REWARD_PER_TOKEN = 0.4
 """For each token of a completed term, in nats. Rewards that do not grow with the term gave short ones to noise: with 2
 nats for every term 45 % of the names for tuning were wrong, with 0.5 per token 33 %, both without a false name."""
 TERM_BEAMS = 3
-"""Texts with stakes that are followed at once besides the ordinary ones, of each of three lengths of stakes."""
+"""Texts with stakes that are followed at once besides the ordinary ones, of each of three lengths of stakes. Decoding
+with 100 terms takes about three times the processor time of decoding without (5.5 s to 1.7 s for 66 sentences)."""
 TERM_CHOICES = 8
 """Tokens of terms that are considered after each text."""
 WORST_STAKED = 6.0
