@@ -46,7 +46,11 @@ FINALIZE = pb.TranscribeRequest(finalize=pb.Finalize())
 
 
 async def converse(method: Callable[..., Any], *requests: Any, **options: Any) -> list[Any]:
-    """Send everything, half-close, and take every answer."""
+    """Send everything, half-close, and take every answer.
+
+    What is refused at once must be the only message: a write that comes after the server's answer makes grpc's
+    client report INTERNAL instead of it.
+    """
     call = method(**options)
     for request in requests:
         await call.write(request)
