@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from models.base import RecognitionWindow, Recognizer
 from models.registry import load_recognizer
 from server.bench.stats import append_line, record
-from training.ears.evaluation import scored_words
+from server.bench.words import scored_words
 from training.ears.speech import Speaker
 from training.ears.voices import held_out_settings
 from training.sentences import held_out, load_sentences
@@ -82,8 +82,12 @@ TEMPLATES = (
 )
 
 
+def scored(text: str) -> str:
+    return " ".join(scored_words(text))
+
+
 def has_name(text: str, name: str) -> bool:
-    return f" {scored_words(name)} " in f" {scored_words(text)} "
+    return f" {scored(name)} " in f" {scored(text)} "
 
 
 def hear(recognizer: Recognizer, windows: Sequence[Floats], terms: Callable[[int], tuple[str, ...]]) -> list[str]:
@@ -104,16 +108,16 @@ def names_wrong_percent(names: Sequence[str], texts: Sequence[str]) -> float:
 
 
 def word_error_percent(said: Sequence[str], heard: Sequence[str]) -> float:
-    return round(100 * jiwer.wer([scored_words(s) for s in said], [scored_words(h) for h in heard]), 2)
+    return round(100 * jiwer.wer([scored(s) for s in said], [scored(h) for h in heard]), 2)
 
 
 def ordinary_sentences(folder: Path, count: int, names: Sequence[str]) -> list[str]:
     """The first held-out sentences of at least four words, without digits and without the names."""
-    known = {scored_words(name) for name in names}
+    known = {scored(name) for name in names}
     chosen = (
         sentence
         for sentence in load_sentences(folder)
-        if held_out(sentence) and not re.search(r"\d", sentence) and len(words := scored_words(sentence).split()) >= 4
+        if held_out(sentence) and not re.search(r"\d", sentence) and len(words := scored_words(sentence)) >= 4
         and not known.intersection(words)
     )  # fmt: skip
     return [sentence for sentence, _ in zip(chosen, range(count), strict=False)]

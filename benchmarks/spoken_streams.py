@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.listening_conditions import RATE_HZ, SPEECH_PEAK, Floats, non_speech_windows, speaker
+from server.bench.words import scored_words
 from training.ears import noises
-from training.ears.evaluation import scored_words
 from training.ears.voices import VoiceSettings
 
 GAPS_S = (0.5, 0.7, 1.0, 1.5, 2.5, 4.0, 7.0, 12.0, 20.0)
@@ -100,7 +100,7 @@ class _Tape:
 def _timed_words(text: str, starts: dict[int, int], at_s: float, end_s: float) -> tuple[SpokenWord, ...]:
     """The words as scored; a word ends where the next begins, if the synthesiser says where that is."""
     found = [(match.group(), starts.get(match.start())) for match in _WORD.finditer(text.lower())]
-    assert " ".join(word for word, _ in found) == scored_words(text)
+    assert [word for word, _ in found] == scored_words(text)
     starts_s = [None if start is None else at_s + start / RATE_HZ for _, start in found]
     ends_s = [*starts_s[1:], end_s if starts else None]
     return tuple(SpokenWord(word, a, b) for (word, _), a, b in zip(found, starts_s, ends_s, strict=True))

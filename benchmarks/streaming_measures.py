@@ -7,8 +7,8 @@ from benchmarks.simulated_stream import Run, Shown
 from benchmarks.spoken_streams import Phrase, SpokenStream
 from server.bench.stats import percentile
 from server.bench.word_alignment import Pair, align
+from server.bench.words import scored_words
 from server.engine.stabilizer import spelling
-from training.ears.evaluation import scored_words
 
 OUTSIDE_S = 0.3
 """A word that starts further than this from all speech lies where nobody speaks."""
@@ -59,7 +59,7 @@ def read_shows(shown: Sequence[Shown]) -> Shows:
                 shown_at_s = at_s
             # A recogniser without times for each word of its text is taken to have said it at the end.
             start_s = transcript.words[place].start_s if place < len(transcript.words) else item.at_s
-            result.words += [HeardWord(word, start_s, shown_at_s, item.at_s) for word in scored_words(text).split()]
+            result.words += [HeardWord(word, start_s, shown_at_s, item.at_s) for word in scored_words(text)]
         partials = []
     _count_changes(result, partials, [])
     return result

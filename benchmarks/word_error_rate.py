@@ -42,7 +42,7 @@ from models.registry import load_recognizer
 from models.silero_vad import SileroDetector
 from server.bench.stats import append_line, record
 from server.bench.word_alignment import align
-from training.ears.evaluation import scored_words
+from server.bench.words import scored_words
 
 RESULTS = Path("benchmarks/results/word_error_rate.jsonl")
 GATE_PROBABILITY = 0.5
@@ -52,8 +52,8 @@ GATE_SPEECH_FRAMES = 4
 
 def word_errors(said: str, heard: str) -> tuple[int, int]:
     """Edit distance in words, and the number of words that were said."""
-    words = scored_words(said).split()
-    return sum(pair.is_error for pair in align(words, scored_words(heard).split())), len(words)
+    words = scored_words(said)
+    return sum(pair.is_error for pair in align(words, scored_words(heard))), len(words)
 
 
 def transcribe(recognizer: Recognizer, windows: list[Floats]) -> list[str]:
@@ -102,7 +102,7 @@ def measure_non_speech(recognizer: Recognizer, kinds: Sequence[str], minutes: fl
         windows = list(non_speech_windows(kind, minutes / len(kinds)))
         texts = transcribe(recognizer, windows)
         passed = [passes_gate(detector, window) for window in windows]
-        words = [len(scored_words(text).split()) for text in texts]
+        words = [len(scored_words(text)) for text in texts]
         table[kind] = {
             "minutes": round(len(windows) * NON_SPEECH_WINDOW_S / 60, 2),
             "words": sum(words),

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jiwer
 import numpy as np
 from cartesia import AsyncCartesia
 
 from demo.picture import draw
 from server.bench.process import ServerProcess
 from server.bench.stats import percentile
+from server.bench.words import scored_words, word_errors
 
 HERE = Path(__file__).parent
 SAMPLE_RATE_HZ = 24000
@@ -114,12 +114,6 @@ def show_partial(text: str) -> None:
         print(f"\r\033[K  … {text[-100:]}", end="", flush=True)
 
 
-def scored(text: str) -> str:
-    """Lower case, letters, digits and apostrophes only: how both sides of a word error rate are written."""
-    kept = "".join(c if c.isalnum() or c == "'" else " " for c in text.lower())
-    return " ".join(kept.split())
-
-
 def write_wav(path: Path, pcm: bytes) -> None:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
@@ -158,7 +152,8 @@ async def demo() -> dict[str, Any]:
         print("\nListening to it in real time …")
         transcript = await listen(client, bytes(paragraph.pcm))
         show_partial("")
-        word_error_rate = jiwer.wer(scored(PARAGRAPH), scored(transcript))
+        said = scored_words(PARAGRAPH)
+        word_error_rate = word_errors(said, scored_words(transcript)) / len(said)
         print(f"\r  said   {PARAGRAPH}\n  heard  {transcript}\n  word error rate {word_error_rate:.1%}")
         table = print_table(requests)
         real_time_factor = wall_s / paragraph.audio_s

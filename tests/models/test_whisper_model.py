@@ -12,8 +12,8 @@ from models.base import Hypothesis, RecognitionWindow, Recognizer
 from models.registry import load_recognizer
 from models.weights import WeightsError
 from models.whisper.model import EMBEDDED, load
+from server.bench.words import scored_words
 from tests.models.whisper_checkpoints import write_random_checkpoint
-from training.ears.evaluation import scored_words
 from training.ears.speech import Speaker
 from training.ears.voices import VoiceSettings
 
@@ -127,7 +127,7 @@ def non_speech() -> dict[str, Floats]:
 
 @pytest.mark.parametrize("name", list(non_speech()))
 def test_no_word_is_invented(ears: Recognizer, name: str) -> None:
-    assert scored_words(ears.step([RecognitionWindow(non_speech()[name])])[0].text) == ""
+    assert scored_words(ears.step([RecognitionWindow(non_speech()[name])])[0].text) == []
 
 
 def test_very_short_and_empty_windows(ears: Recognizer) -> None:

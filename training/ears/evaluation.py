@@ -1,6 +1,5 @@
 """Word error rate on held-out voices and sentences, for the training curve."""
 
-import re
 from pathlib import Path
 
 import jiwer
@@ -12,15 +11,9 @@ from torch import Tensor
 
 from models.whisper.features import log_mel
 from models.whisper.network import Whisper
+from server.bench.words import scored_words
 from training.ears import effects
 from training.ears.tokenizer import token_id
-
-_NOT_SCORED = re.compile(r"[^a-z0-9']+")
-
-
-def scored_words(text: str) -> str:
-    """What counts for word error rates: lower case, letters, digits and apostrophes."""
-    return _NOT_SCORED.sub(" ", text.lower()).strip()
 
 
 @torch.inference_mode()
@@ -57,5 +50,5 @@ def evaluate(network: Whisper, tokenizer: Tokenizer, path: Path) -> dict[str, fl
             mel = np.pad(mel, ((0, -len(mel) % 50), (0, 0)))
             tokens = greedy(network, torch.from_numpy(mel)[None], start, end, 8 + int(len(pcm) / 16000 * 12))
             said = tokenizer.decode(tokens)
-            pairs.setdefault(name, []).append((scored_words(str(text)), scored_words(said)))
+            pairs.setdefault(name, []).append((" ".join(scored_words(str(text))), " ".join(scored_words(said))))
     return {kind: jiwer.wer([a for a, _ in p], [b for _, b in p]) for kind, p in pairs.items()}
