@@ -13,6 +13,7 @@ from models.whisper.decoding import LENGTH_POWER, DecodingTask, decode
 from models.whisper.features import log_mel
 from models.whisper.model import EMBEDDED, WhisperRecognizer, load
 from models.whisper.tokenizer import WhisperTokenizer
+from server.bench.words import scored_words, word_errors
 from tests.speech import say
 
 SENTENCES = ("The shop was closed in the morning.", "How are you today, my friend?", "Nothing will be lost.")
@@ -73,11 +74,16 @@ def test_tokens_are_the_same(beams: int, other: Any, speech: list[NDArray[np.flo
 
 @pytest.mark.filterwarnings("ignore")
 def test_faster_whisper_transcribes(other: Any, speech: list[NDArray[np.float32]]) -> None:
-    """Its whole path, with its own features, padding and loop, says what our decoder says of such a window."""
-    segments, info = other.transcribe(speech[0], beam_size=1, temperature=0.0, without_timestamps=True)
-    theirs = " ".join(segment.text.strip() for segment in segments)
-    tokenizer = WhisperTokenizer(EMBEDDED / "tokenizer.json")
-    ours = tokenizer.decode(tokens_of(load("cpu", 4), tokenizer, padded(speech[0]), 1)).strip()
-    assert info.language == "en"
-    assert len(theirs.split()) >= 3
-    assert theirs == ours
+    """Its whole path, with its own features, padding and loop, says what our decoder says of such windows.
+
+    Features differ in the last bits, so two words that are equally likely may change places: one may.
+    """
+    tokenizer, ears = WhisperTokenizer(EMBEDDED / "tokenizer.json"), load("cpu", 4)
+    theirs, ours = [], []
+    for pcm in speech:
+        segments, info = other.transcribe(pcm, beam_size=1, temperature=0.0, without_timestamps=True)
+        assert info.language == "en"
+        theirs += scored_words(" ".join(segment.text for segment in segments))
+        ours += scored_words(tokenizer.decode(tokens_of(ears, tokenizer, padded(pcm), 1)))
+    assert len(theirs) >= 10
+    assert word_errors(theirs, ours) <= 1
