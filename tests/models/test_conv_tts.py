@@ -76,6 +76,15 @@ def error_db(got: np.ndarray, wanted: np.ndarray) -> float:
     return float(10 * np.log10(np.square(got - wanted).sum() / np.square(wanted).sum() + 1e-20))
 
 
+def tiny_limit_db(tiny: ConvTtsSynthesizer) -> float:
+    """The error that counts as none in the tiny network.
+
+    Products in other batches differ in the last bit. Where that turns a rounding to bfloat16 over, this network, whose
+    blocks weigh ten times what trained ones do, differs by up to -59 dB; the embedded voice stays below -67 dB.
+    """
+    return -50.0 if any(p.dtype == torch.bfloat16 for p in tiny._network.decoder.parameters()) else -60.0
+
+
 def median_f0_hz(pcm: np.ndarray) -> float:
     """Pitch by autocorrelation over the loud stretches: independent of the model's own F0."""
     found = []
@@ -92,27 +101,27 @@ def median_f0_hz(pcm: np.ndarray) -> float:
     return float(np.median(found))
 
 
-def check_chunks(model: Synthesizer, sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def check_chunks(model: Synthesizer, sizes: tuple[int, ...], limit_db: float, monkeypatch: pytest.MonkeyPatch) -> None:
     segments = Segment(phones(HELLO)), Segment(phones(STORY))
     monkeypatch.setattr(conv_tts, "CHUNK_FRAMES", (100_000,))
     whole = say(model, *segments)
     assert np.abs(whole).max() > 0.01
     monkeypatch.setattr(conv_tts, "CHUNK_FRAMES", sizes)
-    assert error_db(say(model, *segments), whole) < -60
+    assert error_db(say(model, *segments), whole) < limit_db
 
 
 @pytest.mark.parametrize("sizes", [(1,), (3, 50), (7, 13)])
 def test_chunks_give_the_samples_of_the_whole(
     sizes: tuple[int, ...], tiny: ConvTtsSynthesizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check_chunks(tiny, sizes, monkeypatch)
+    check_chunks(tiny, sizes, tiny_limit_db(tiny), monkeypatch)
 
 
 @pytest.mark.parametrize("sizes", [(10, 16, 24, 40, 60), (5, 90)])
 def test_chunks_of_the_embedded_voice_give_the_samples_of_the_whole(
     sizes: tuple[int, ...], voice_model: Synthesizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check_chunks(voice_model, sizes, monkeypatch)
+    check_chunks(voice_model, sizes, -60, monkeypatch)
 
 
 def test_a_segment_fed_late_joins_without_a_seam(tiny: ConvTtsSynthesizer) -> None:
@@ -125,26 +134,34 @@ def test_a_segment_fed_late_joins_without_a_seam(tiny: ConvTtsSynthesizer) -> No
     tiny.feed(0, second)
     pcm += [step.pcm for step in drain(tiny, 0)]
     tiny.release(0)
-    assert error_db(np.concatenate(pcm), together) < -60
+    assert error_db(np.concatenate(pcm), together) < tiny_limit_db(tiny)
 
 
-def test_rows_do_not_feel_their_neighbours(tiny: ConvTtsSynthesizer) -> None:
+def check_rows(model: Synthesizer, limit_db: float) -> None:
     plan = {0: (HELLO, 0), 2: (STORY, 1), 3: ("_ k:w æ:1 t .", 2), 5: (HELLO + " " + STORY, 1)}
-    alone = {slot: say(tiny, Segment(phones(text)), voice=voice, slot=slot) for slot, (text, voice) in plan.items()}
+    alone = {slot: say(model, Segment(phones(text)), voice=voice, slot=slot) for slot, (text, voice) in plan.items()}
     for order in ([0, 2, 3, 5], [5, 0, 3, 2]):
         for slot in order:
             text, voice = plan[slot]
-            tiny.admit(slot, tiny.info.voices[voice])
-            tiny.feed(slot, Segment(phones(text)))
+            model.admit(slot, model.info.voices[voice])
+            model.feed(slot, Segment(phones(text)))
         got: dict[int, list[np.ndarray]] = {slot: [] for slot in order}
         for _ in range(400):
-            for slot, frames in zip(order, tiny.step(order), strict=True):
+            for slot, frames in zip(order, model.step(order), strict=True):
                 got[slot].append(frames.pcm)
             if not any(pcm[-1].size for pcm in got.values()):
                 break
         for slot in order:
-            tiny.release(slot)
-            assert error_db(np.concatenate(got[slot]), alone[slot]) < -60
+            model.release(slot)
+            assert error_db(np.concatenate(got[slot]), alone[slot]) < limit_db
+
+
+def test_rows_do_not_feel_their_neighbours(tiny: ConvTtsSynthesizer) -> None:
+    check_rows(tiny, tiny_limit_db(tiny))
+
+
+def test_rows_of_the_embedded_voice_do_not_feel_their_neighbours(voice_model: Synthesizer) -> None:
+    check_rows(voice_model, -60)
 
 
 def test_a_slot_used_again_keeps_no_trace(tiny: ConvTtsSynthesizer) -> None:
