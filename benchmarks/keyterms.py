@@ -25,7 +25,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.base import RecognitionWindow, Recognizer
+from benchmarks.word_error_rate import transcribe
+from models.base import Recognizer
 from models.registry import load_recognizer
 from server.bench.stats import append_line, record
 from server.bench.words import scored_words
@@ -90,19 +91,6 @@ def has_name(text: str, name: str) -> bool:
     return f" {scored(name)} " in f" {scored(text)} "
 
 
-def hear(recognizer: Recognizer, windows: Sequence[Floats], terms: Callable[[int], tuple[str, ...]]) -> list[str]:
-    """Texts, in batches of windows of similar length; ``terms`` gives the keyterms of each window."""
-    texts = [""] * len(windows)
-    order = sorted(range(len(windows)), key=lambda index: len(windows[index]))
-    size = recognizer.info.max_batch
-    for first in range(0, len(order), size):
-        rows = order[first : first + size]
-        results = recognizer.step([RecognitionWindow(windows[row], keyterms=terms(row)) for row in rows])
-        for row, result in zip(rows, results, strict=True):
-            texts[row] = result.text
-    return texts
-
-
 def names_wrong_percent(names: Sequence[str], texts: Sequence[str]) -> float:
     return round(100 * sum(not has_name(text, name) for name, text in zip(names, texts, strict=True)) / len(names), 1)
 
@@ -139,18 +127,18 @@ def measure(recognizer: Recognizer, kind: str, names: Sequence[str], ordinary: S
     sentences = [TEMPLATES[(index * 7) % len(TEMPLATES)].format(name) for index, name in enumerate(names)]
     spoken = speak(speaker, sentences, kind)
     everything = tuple(names)
-    plain = hear(recognizer, spoken, lambda row: ())
-    helped = hear(recognizer, spoken, lambda row: everything)
+    plain = transcribe(recognizer, spoken, lambda row: ())
+    helped = transcribe(recognizer, spoken, lambda row: everything)
     row = {
         "names wrong": names_wrong_percent(names, plain),
         f"of {len(names)} terms": names_wrong_percent(names, helped),
     }
     for size in SMALL_LISTS:
-        row[f"of {size} terms"] = names_wrong_percent(names, hear(recognizer, spoken, among(names, size)))
+        row[f"of {size} terms"] = names_wrong_percent(names, transcribe(recognizer, spoken, among(names, size)))
     row["sentence WER"] = word_error_percent(sentences, plain)
     row["WER with terms"] = word_error_percent(sentences, helped)
     spoken = speak(speaker, ordinary, kind)
-    plain, biased = (hear(recognizer, spoken, lambda row, terms=terms: terms) for terms in ((), everything))  # type: ignore[misc]
+    plain, biased = (transcribe(recognizer, spoken, lambda row, terms=terms: terms) for terms in ((), everything))  # type: ignore[misc]
     row["ordinary WER"] = word_error_percent(ordinary, plain)
     row["ordinary with terms"] = word_error_percent(ordinary, biased)
     row["false names"] = sum(has_name(text, name) for text in biased for name in names)

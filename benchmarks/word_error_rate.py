@@ -16,7 +16,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -56,14 +56,16 @@ def word_errors(said: str, heard: str) -> tuple[int, int]:
     return sum(pair.is_error for pair in align(words, scored_words(heard))), len(words)
 
 
-def transcribe(recognizer: Recognizer, windows: list[Floats]) -> list[str]:
-    """Texts, in batches of windows of similar length."""
+def transcribe(
+    recognizer: Recognizer, windows: Sequence[Floats], keyterms: Callable[[int], tuple[str, ...]] = lambda row: ()
+) -> list[str]:
+    """Texts, in batches of windows of similar length; ``keyterms`` gives those of each window."""
     texts = [""] * len(windows)
     order = sorted(range(len(windows)), key=lambda index: len(windows[index]))
     size = recognizer.info.max_batch
     for first in range(0, len(order), size):
         rows = order[first : first + size]
-        results = recognizer.step([RecognitionWindow(windows[row]) for row in rows])
+        results = recognizer.step([RecognitionWindow(windows[row], keyterms=keyterms(row)) for row in rows])
         for row, result in zip(rows, results, strict=True):
             texts[row] = result.text
     return texts

@@ -13,7 +13,6 @@ from models.whisper.decoding import LENGTH_POWER, DecodingTask, decode
 from models.whisper.features import log_mel
 from models.whisper.model import EMBEDDED, WhisperRecognizer, load
 from models.whisper.tokenizer import WhisperTokenizer
-from server.bench.words import scored_words, word_errors
 from tests.speech import say
 
 SENTENCES = ("The shop was closed in the morning.", "How are you today, my friend?", "Nothing will be lost.")
@@ -74,16 +73,19 @@ def test_tokens_are_the_same(beams: int, other: Any, speech: list[NDArray[np.flo
 
 @pytest.mark.filterwarnings("ignore")
 def test_faster_whisper_transcribes(other: Any, speech: list[NDArray[np.float32]]) -> None:
-    """Its whole path, with its own features, padding and loop, says what our decoder says of such windows.
+    """Its whole path, with its own features, padding and loop, says what our decoder says of the same features.
 
-    Features differ in the last bits, so two words that are equally likely may change places: one may.
+    It pads the audio a little before, and leaves the last frame out: its windows end a frame or so away from ours.
     """
     tokenizer, ears = WhisperTokenizer(EMBEDDED / "tokenizer.json"), load("cpu", 4)
-    theirs, ours = [], []
     for pcm in speech:
         segments, info = other.transcribe(pcm, beam_size=1, temperature=0.0, without_timestamps=True)
+        theirs = " ".join(segment.text.strip() for segment in segments)
+        mel = np.zeros((3000, 80), np.float32)
+        rows = other.feature_extractor(pcm).T[:-1]
+        mel[: len(rows)] = rows
+        shared = min(len(rows), len(log_mel(pcm)))
+        assert np.abs(rows[:shared] - log_mel(pcm)[:shared]).max() < 1e-2
         assert info.language == "en"
-        theirs += scored_words(" ".join(segment.text for segment in segments))
-        ours += scored_words(tokenizer.decode(tokens_of(ears, tokenizer, padded(pcm), 1)))
-    assert len(theirs) >= 10
-    assert word_errors(theirs, ours) <= 1
+        assert len(theirs.split()) >= 3
+        assert theirs == tokenizer.decode(tokens_of(ears, tokenizer, mel, 1)).strip()
