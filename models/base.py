@@ -63,6 +63,24 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Character:
+    """How a voice departs from its mixture of speakers. All zeros change nothing, and voices mix by weighing the numbers."""
+
+    log_f0: float = 0.0
+    """Added to the log of F0."""
+    log_pitch_spread: float = 0.0
+    """Log of the factor on the movement of the pitch around its mean."""
+    log_formants: float = 0.0
+    """Log of the factor on all resonances: positive for a shorter vocal tract."""
+    voicing_logit: float = 0.0
+    """Added to the log odds of the voiced share of every band: negative is breathier."""
+    log_rate: float = 0.0
+    """Log of the factor on the speaking rate."""
+    cepstrum: tuple[float, ...] = ()
+    """Added to the model's log spectrum, as its first cepstral coefficients (on the model's own frequency axis)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Voice:
     """A voice of a synthesizer: ids and words for people, a mixture of speakers for the model."""
 
@@ -74,6 +92,7 @@ class Voice:
     gender: str
     speakers: tuple[tuple[str, float], ...]
     """Speaker names of the model with weights that add up to 1."""
+    character: Character = Character()
 
 
 @dataclass(frozen=True, slots=True)

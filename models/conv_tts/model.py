@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from models.base import Phone, PhoneTime, Segment, SpeechFrames, SynthesizerInfo, Voice
+from models.conv_tts.character import Shape, apply_shapes
 from models.conv_tts.config import HOP_SAMPLES, SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.network import ConvTts, pitch_at, position_features
 from models.conv_tts.timing import lay_out
@@ -55,6 +56,7 @@ class _Speech:
 class _Slot:
     speakers: Tensor
     """[speakers]."""
+    shape: Shape
     waiting: deque[Segment] = field(default_factory=deque)
     encoded: deque[_Speech] = field(default_factory=deque)
     steps: int = 0
@@ -112,13 +114,14 @@ class ConvTtsSynthesizer:
         return self._info
 
     def admit(self, slot: int, voice: Voice) -> None:
-        """See `models.base.Synthesizer`. ValueError: slot out of range or in use, unknown speakers."""
+        """See `models.base.Synthesizer`. ValueError: slot out of range or in use, unknown speakers, a misfit character."""
         if not 0 <= slot < self._info.max_slots:
             raise ValueError(f"slot {slot} is not in 0..{self._info.max_slots - 1}")
         if slot in self._slots:
             raise ValueError(f"slot {slot} is in use")
         weights = speaker_weights(voice, self._network.config.speakers)
-        self._slots[slot] = _Slot(torch.tensor(weights, device=self._device))
+        shape = Shape.of(voice.character, self._network.config.cepstrum_order, self._device)
+        self._slots[slot] = _Slot(torch.tensor(weights, device=self._device), shape)
         with torch.inference_mode():
             self._decoder_states[slot] = 0
             for pool, fresh in zip(self._vocoder_states, self._vocoder.init_state(1, self._device), strict=True):
@@ -170,17 +173,17 @@ class ConvTtsSynthesizer:
         log_durations = encoding.log_durations.double().cpu().numpy()
         for row, (stream, segment) in enumerate(zip(streams, segments, strict=True)):
             count = len(segment.phones)
-            timing = lay_out(segment.phones, log_durations[row, :count], stream.remainder_frames)
+            timing = lay_out(segment.phones, log_durations[row, :count] - stream.shape.log_rate, stream.remainder_frames)
             stream.remainder_frames = timing.remainder_frames
             start = stream.planned_frames
             stream.planned_frames += int(timing.durations_frames.sum())
             pitch = encoding.pitch[row, :count]
             stream.encoded.append(
-                self._plan(segment, encoding.phones[row, :count], pitch, stream.speakers, timing.durations_frames, start)
+                self._plan(segment, encoding.phones[row, :count], pitch, stream, timing.durations_frames, start)
             )
 
     def _plan(
-        self, segment: Segment, phones: Tensor, pitch: Tensor, speakers: Tensor, durations: np.ndarray, start_frames: int
+        self, segment: Segment, phones: Tensor, pitch: Tensor, stream: _Slot, durations: np.ndarray, start_frames: int
     ) -> _Speech:
         """Everything the frames of a segment need, with the controls of its phones applied."""
         ends = start_frames + np.cumsum(durations)
@@ -202,10 +205,11 @@ class ConvTtsSynthesizer:
                 ],
                 device=self._device,
             )
-            knots = pitch * (self._network.pitch_spread * per_phone[:, :1]) + per_phone[:, 1:2]
+            spread = self._network.pitch_spread * stream.shape.pitch_spread
+            knots = pitch * (spread * per_phone[:, :1]) + per_phone[:, 1:2]
             share = (index + 0.5) / duration
             contour = pitch_at(knots[None], place[None], share[None])[0]
-            log_f0 = speakers @ self._network.speaker_log_f0 + contour
+            log_f0 = stream.speakers @ self._network.speaker_log_f0 + stream.shape.log_f0 + contour
             controls[:, 0] = log_f0.exp().clamp(_LOWEST_F0_HZ, _HIGHEST_F0_HZ)
             controls[:, 1] = per_phone[place, 2]
         return _Speech(phones, place, position_features(index, duration), controls, times)
@@ -235,6 +239,7 @@ class ConvTtsSynthesizer:
             phones, positions, speakers, self._decoder_states[index], lengths
         )
         self._decoder_states[index] = decoder_state
+        cepstrum, voicing = apply_shapes(cepstrum, voicing, [self._slots[slot].shape for slot in slots])
         cepstrum[..., 0] += controls[..., 1]
         state = VocoderState(*(pool[index] for pool in self._vocoder_states))
         samples, stepped = self._vocoder(cepstrum, voicing, controls[..., 0], state, lengths)
