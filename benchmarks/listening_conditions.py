@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 RATE_HZ = 16_000
 SPEECH_PEAK = 0.7
 
-KINDS = ("espeak variants", "espeak settings", "flite settings", "flite kal16")
+KINDS = ("espeak variants", "espeak settings", "flite settings", "flite kal16", "festival hts")
 MORE_KINDS = ("espeak accents", "espeak fast", "espeak slow")
 FAST_WORDS_PER_MINUTE, SLOW_WORDS_PER_MINUTE = 245, 110
 """Training draws rates around 165, from 105 to 240; these two are spoken by variants that it never hears."""

@@ -7,7 +7,8 @@ its settings in turn. Conditions: clean, 8 kHz mu-law as on a telephone, white n
 all`` also white noise and babble at 20, 10 and 5 dB, reverberation, and three more kinds of voice: accents, fast
 and slow speech. Windows of one sentence go through `models.registry`, as in the server. Scoring: both texts in
 lower case, everything but letters, digits and apostrophes taken for a space; errors are substitutions, insertions
-and deletions of words. Needs Debian's ``libflite1`` for the flite voices; ``--engines espeak`` does without.
+and deletions of words. Needs Debian's ``libflite1`` for the flite voices (``--engines espeak`` does without) and the packages of
+`training.ears.festival` for ``--engines espeak flite festival``.
 
 Prints a table, and appends a JSON line to benchmarks/results/word_error_rate.jsonl (``--no-record`` leaves it out).
 """

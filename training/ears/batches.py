@@ -34,6 +34,13 @@ LONG_URGENCY = 0.3
 """Long items come late and seldom: they cost most and are chains of sentences like those of short items."""
 FLITE_URGENCY = 2.5
 """How much oftener flite's items are heard than others: they are fewer and harder."""
+JOINED_SHARE = 0.2
+"""Of short items: another one follows behind a pause, as in the windows of a stream."""
+SHORT_S = 5.0
+SILENCE_SHARE = 0.06
+"""Of items: up to eight seconds of silence follow, or come first."""
+STEADY_NOISE_SHARE = 0.4
+"""Of added noises: white to pink ones, which take the consonants of voices whose upper bands are weak."""
 WRONG_INPUT_SHARE = 0.03
 """Tokens that the decoder is given wrongly, so that it listens rather than remembers the sentence."""
 
@@ -46,6 +53,27 @@ class Item:
     engine: str
     tokens: tuple[int, ...]
     previous: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """What one row of a batch hears: items with silence before, between and after them."""
+
+    items: tuple[Item, ...]
+    gaps_frames: tuple[int, ...]
+    """One more than there are items."""
+
+    @property
+    def frames(self) -> int:
+        return sum(item.frames for item in self.items) + sum(self.gaps_frames)
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        return tuple(token for item in self.items for token in item.tokens)
+
+    @property
+    def previous(self) -> tuple[int, ...]:
+        return self.items[0].previous
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +164,21 @@ class Corpus:
         _, phones, lookup = self._shards[item.shard]
         return lookup[phones[item.first_frame : item.first_frame + item.frames]]
 
+    def take(self, take: Take, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
+        """mel and phones of a take; its silences are the noise floor of their neighbours."""
+        if len(take.items) == 1 and not any(take.gaps_frames):
+            return self.mel(take.items[0]), self.phones(take.items[0])
+        mels, phones = [], []
+        for place, gap in enumerate(take.gaps_frames):
+            if gap:
+                floor = np.quantile(self.mel(take.items[min(place, len(take.items) - 1)]), 0.05, axis=0)
+                mels.append((floor + _steady_noise(gap, rng, tilt=0.0)).astype(np.float32))
+                phones.append(np.full(gap, IGNORED, np.int64))
+            if place < len(take.items):
+                mels.append(self.mel(take.items[place]))
+                phones.append(self.phones(take.items[place]))
+        return np.concatenate(mels), np.concatenate(phones)
+
 
 def _warp(mel: Floats, phones: NDArray[np.int64], rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
     """Another vocal tract (bands shifted by up to 12 %) and another tempo (up to 12 %)."""
@@ -161,6 +204,15 @@ def _colour(mel: Floats, rng: np.random.Generator) -> Floats:
     return coloured
 
 
+def _steady_noise(frames: int, rng: np.random.Generator, tilt: float) -> Floats:
+    """log10 of the mel power of steady noise, ``tilt`` decades weaker in the highest band than in the lowest:
+    a band sums as many squares as it has independent bins."""
+    bins = np.interp(np.arange(MEL_BANDS), [0, 30, MEL_BANDS - 1], [1.0, 1.0, 6.0])
+    power = rng.gamma(bins, 1 / bins, (frames, MEL_BANDS))
+    steady: Floats = (np.log10(np.maximum(power, 1e-6)) - tilt * np.linspace(0, 1, MEL_BANDS)).astype(np.float32)
+    return steady
+
+
 class Augmenter:
     """``strength`` 0 gives the shards as they are; 1 everything."""
 
@@ -174,7 +226,7 @@ class Augmenter:
             mel, phones = _warp(mel, phones, rng)
         if rng.random() < 0.35 * strength:
             mel = _colour(mel, rng)
-        if speech and rng.random() < 0.45 * strength:
+        if speech and rng.random() < 0.65 * strength:
             mel = self._add_noise(mel, rng)
         mel = normalize(mel + np.float32(rng.uniform(-2.2, 0.3)))
         if speech and rng.random() < 0.5 * strength:
@@ -189,11 +241,14 @@ class Augmenter:
         return mel, phones
 
     def _add_noise(self, mel: Floats, rng: np.random.Generator) -> Floats:
-        start = int(rng.integers(0, len(self._noise) - len(mel)))
-        noise = np.asarray(self._noise[start : start + len(mel)], np.float32)
+        if rng.random() < STEADY_NOISE_SHARE:
+            noise = _steady_noise(len(mel), rng, rng.uniform(0, 1.2) * rng.integers(0, 2))
+        else:
+            start = int(rng.integers(0, len(self._noise) - len(mel)))
+            noise = np.asarray(self._noise[start : start + len(mel)], np.float32)
         speech_power = np.power(10.0, mel)
         noise_power = np.power(10.0, noise)
-        ratio = speech_power.mean() / max(float(noise_power.mean()), 1e-12) / 10 ** rng.uniform(0.3, 3.0)
+        ratio = speech_power.mean() / max(float(noise_power.mean()), 1e-12) / 10 ** rng.uniform(0.3, 2.6)
         mixed: Floats = np.log10(speech_power + np.float32(ratio) * noise_power)
         return mixed
 
@@ -229,31 +284,50 @@ class BatchMaker:
         order, frames = order[fits], frames[fits]
         chosen = order[: 1 + int(np.searchsorted(np.cumsum(frames), ROUND_S * FRAMES_PER_SECOND))]
         self._heard[chosen] += 1
-        groups = self._groups([items[int(index)] for index in chosen])
+        groups = self._groups(self._takes([items[int(index)] for index in chosen]))
         for index in self._rng.permutation(len(groups)):
             if self._rng.random() < self.long_padding_share:
                 yield self.make(groups[int(index)][:LONG_PADDING_ITEMS], int(self._rng.choice([15, 20, 30, 45, 60, 60])))
             else:
                 yield self.make(groups[int(index)])
 
-    def _groups(self, items: list[Item]) -> list[list[Item]]:
-        keys = np.array([item.frames for item in items]) * self._rng.uniform(0.96, 1.04, len(items))
-        groups: list[list[Item]] = [[]]
+    def _takes(self, items: list[Item]) -> list[Take]:
+        """The items, some of them joined with pauses of 0.15 to 4 s or beside long silences."""
+        rng, limit = self._rng, self.longest_s * FRAMES_PER_SECOND
+        takes: list[Take] = []
+        waiting: Item | None = None
+        for item in items:
+            short = item.frames <= SHORT_S * FRAMES_PER_SECOND
+            if waiting is not None and short:
+                takes.append(Take((waiting, item), (0, int(FRAMES_PER_SECOND * 10 ** rng.uniform(-0.82, 0.6)), 0)))
+                waiting = None
+            elif waiting is None and short and item.tokens and rng.random() < JOINED_SHARE / 2:
+                waiting = item
+            elif rng.random() < SILENCE_SHARE and item.frames < limit:
+                silence = int(rng.uniform(0, min(limit - item.frames, 8 * FRAMES_PER_SECOND)))
+                takes.append(Take((item,), (0, silence) if rng.random() < 0.75 else (silence, 0)))
+            else:
+                takes.append(Take((item,), (0, 0)))
+        return takes if waiting is None else [*takes, Take((waiting,), (0, 0))]
+
+    def _groups(self, takes: list[Take]) -> list[list[Take]]:
+        keys = np.array([take.frames for take in takes]) * self._rng.uniform(0.96, 1.04, len(takes))
+        groups: list[list[Take]] = [[]]
         for index in np.argsort(keys):
-            item = items[int(index)]
-            longest = max([item.frames, *(other.frames for other in groups[-1])])
+            take = takes[int(index)]
+            longest = max([take.frames, *(other.frames for other in groups[-1])])
             if longest * (len(groups[-1]) + 1) > self._batch_s * FRAMES_PER_SECOND and groups[-1]:
                 groups.append([])
-            groups[-1].append(item)
+            groups[-1].append(take)
         return groups
 
-    def make(self, items: list[Item], padded_s: int | None = None) -> Batch:
+    def make(self, takes: list[Take], padded_s: int | None = None) -> Batch:
         """``padded_s`` asks for windows of that length, mostly padding."""
         rng = self._rng
         rows = []
-        for item in items:
-            mel, phones = self._corpus.mel(item), self._corpus.phones(item)
-            rows.append(self._augment(mel, phones, self.strength, bool(item.tokens), rng))
+        for take in takes:
+            mel, phones = self._corpus.take(take, rng)
+            rows.append(self._augment(mel, phones, self.strength, bool(take.tokens), rng))
         longest = max(len(mel) for mel, _ in rows)
         frames = -(-longest // ROUND_TO_FRAMES) * ROUND_TO_FRAMES + (FRAMES_PER_SECOND if rng.random() < 0.15 else 0)
         frames = min(max(frames, (padded_s or 0) * FRAMES_PER_SECOND), 3000)
@@ -265,11 +339,11 @@ class BatchMaker:
                 mels[index, len(mel) :] = mel.min()
             labels = phones[::2][: frames // 2]
             phone_labels[index, : len(labels)] = labels
-        inputs, targets = self._tokens(items)
+        inputs, targets = self._tokens(takes)
         audio_s = sum(len(mel) for mel, _ in rows) / FRAMES_PER_SECOND
         return Batch(mels, phone_labels, inputs, targets, audio_s)
 
-    def _tokens(self, items: list[Item]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _tokens(self, items: list[Take]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Per row: [<|startofprev|> prompt] <|startoftranscript|> <|notimestamps|> text <|endoftext|>.
 
         After <|startoftranscript|> the target is <|nospeech|> for an empty transcript, as in Whisper.

@@ -40,6 +40,8 @@ CUT_SHARE = 0.12
 LOOSE_WORDS_SHARE = 0.07
 """Rare words as often as common ones, in an order that no language model guesses: they have to be heard and spelt."""
 UNKNOWN_PHONE = 255
+PHONE_SET = {"flite": "flite", "festival": "flite", "espeak": "espeak"}
+"""Whose phone symbols an engine's labels are: Festival's are flite's."""
 NOISE_BANK_S = 2400
 EVALUATION_KINDS = ("espeak variants", "espeak settings", "flite settings", "flite kal16")
 
@@ -111,14 +113,14 @@ def _cut(text: str, utterance: Utterance, rng: np.random.Generator) -> tuple[str
 
 
 class ShardMaker:
-    def __init__(self, texts: Texts, flite_share: float) -> None:
+    def __init__(self, texts: Texts, flite_share: float, festival_share: float) -> None:
         self._texts = texts
-        self._flite_share = flite_share
+        self._shares = flite_share, festival_share
         self._speaker = Speaker()
         self._recent: list[Floats] = []
 
     def speech(self, rng: np.random.Generator) -> tuple[Floats, list[str], dict[str, str]] | None:
-        settings, text = draw_settings(rng, self._flite_share), self._texts.draw(rng)
+        settings, text = draw_settings(rng, *self._shares), self._texts.draw(rng)
         utterance = self._speaker.say(text, settings)
         if len(utterance.words) > 2 and rng.random() < CUT_SHARE:
             text, utterance = _cut(text, utterance, rng)
@@ -130,7 +132,7 @@ class ShardMaker:
         pcm = self._through_the_air(utterance.pcm, rng)
         previous = self._texts.sentence(rng) if rng.random() < 0.12 else ""
         item = {"text": text, "engine": settings.engine, "voice": settings.voice, "previous": previous}
-        return pcm, [f"{settings.engine}:{symbol}" for symbol in utterance.phones], item
+        return pcm, [f"{PHONE_SET[settings.engine]}:{symbol}" for symbol in utterance.phones], item
 
     def _through_the_air(self, pcm: Floats, rng: np.random.Generator) -> Floats:
         if rng.random() < 0.12:
@@ -230,9 +232,10 @@ def main() -> None:
     parser.add_argument("--first-shard", type=int, default=0)
     parser.add_argument("--shard-step", type=int, default=1, help="2 in two processes makes every other shard")
     parser.add_argument("--flite-share", type=float, default=0.33, help="flite takes ten times longer than espeak-ng")
+    parser.add_argument("--festival-share", type=float, default=0.0, help="of items by Festival's diphone voice")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    maker = ShardMaker(Texts(arguments.text_folder), arguments.flite_share)
+    maker = ShardMaker(Texts(arguments.text_folder), arguments.flite_share, arguments.festival_share)
     if arguments.first_shard == 0 and not (arguments.out / "evaluation.npz").exists():
         maker.make_noise_bank(arguments.seed, arguments.out)
         kept = [s for s in load_sentences(arguments.text_folder) if held_out(s) and not _has_digit(s)]

@@ -6,6 +6,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from training.ears.festival import Festival
 from training.ears.synthesizers import Espeak, Flite
 from training.ears.voices import FLITE_VOICES, HELD_OUT_FLITE_VOICE, VoiceSettings
 
@@ -29,11 +30,15 @@ class Speaker:
     def __init__(self) -> None:
         self._flite: Flite | None = None
         self._espeak: Espeak | None = None
+        self._festival: Festival | None = None
 
     def say(self, text: str, settings: VoiceSettings) -> Utterance:
         if settings.engine == "flite":
             self._flite = self._flite or Flite((*FLITE_VOICES, HELD_OUT_FLITE_VOICE))
             speech = self._flite.speak(text, settings.voice, settings.stretch, settings.f0_ratio)
+        elif settings.engine == "festival":
+            self._festival = self._festival or Festival()
+            speech = self._festival.speak(text, settings.voice, settings.stretch, settings.f0_ratio)
         else:
             self._espeak = self._espeak or Espeak()
             speech = self._espeak.speak(text, settings.voice, settings.rate, settings.pitch, settings.pitch_range)

@@ -51,7 +51,7 @@ class Plan:
         return 1.0 - 0.9 * min(1.0, max(0.0, (done - 0.45) / 0.1))
 
     def augmentation(self, done: float) -> float:
-        return 0.4 if self.warm else 0.25 * min(1.0, max(0.0, (done - 0.35) / 0.2))
+        return 0.7 if self.warm else 0.25 * min(1.0, max(0.0, (done - 0.35) / 0.2))
 
     def longest_s(self, done: float) -> float:
         if self.warm:

@@ -27,7 +27,11 @@ HELD_OUT_VARIANTS = ("m7", "f4")
 
 FLITE_VOICES = ("rms", "slt", "awb")
 HELD_OUT_FLITE_VOICE = "kal16"
-"""A diphone voice: another kind of synthesis than everything that is trained on."""
+"""A diphone voice; the only one of that kind that is trained on is Festival's ked, another man."""
+
+FESTIVAL_VOICE = "ked"
+HELD_OUT_FESTIVAL_VOICE = "slt_hts"
+"""Hidden Markov models (HTS): another kind of synthesis than everything that is trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ HELD_OUT_FLITE_MARGIN = 0.04
 
 def is_held_out(settings: VoiceSettings) -> bool:
     """Whether only tests may use these settings."""
+    if settings.engine == "festival":
+        return settings.voice == HELD_OUT_FESTIVAL_VOICE
     if settings.engine == "flite":
         if settings.voice == HELD_OUT_FLITE_VOICE:
             return True
@@ -72,19 +78,26 @@ def is_held_out(settings: VoiceSettings) -> bool:
     )
 
 
-def draw_settings(rng: np.random.Generator, flite_share: float) -> VoiceSettings:
+def draw_settings(rng: np.random.Generator, flite_share: float, festival_share: float) -> VoiceSettings:
     """Random settings for training; never held-out ones."""
     while True:
-        settings = _draw_flite(rng) if rng.random() < flite_share else _draw_espeak(rng)
+        engine = rng.random()
+        if engine < flite_share:
+            settings = _draw_recorded(rng, "flite", str(rng.choice(FLITE_VOICES)))
+        elif engine < flite_share + festival_share:
+            settings = _draw_recorded(rng, "festival", FESTIVAL_VOICE)
+        else:
+            settings = _draw_espeak(rng)
         if not is_held_out(settings):
             return settings
 
 
-def _draw_flite(rng: np.random.Generator) -> VoiceSettings:
+def _draw_recorded(rng: np.random.Generator, engine: str, voice: str) -> VoiceSettings:
+    """A voice made of recordings, at random pace and pitch and with another vocal tract."""
     plain = rng.random() < 0.2
     return VoiceSettings(
-        engine="flite",
-        voice=str(rng.choice(FLITE_VOICES)),
+        engine=engine,
+        voice=voice,
         stretch=1.0 if plain else round(float(rng.uniform(0.78, 1.28)), 3),
         f0_ratio=1.0 if plain else round(float(rng.uniform(0.78, 1.3)), 3),
         warp=1.0 if plain else round(float(rng.uniform(0.86, 1.16)), 3),
@@ -108,7 +121,7 @@ def _draw_espeak(rng: np.random.Generator) -> VoiceSettings:
 def held_out_settings(kind: str) -> list[VoiceSettings]:
     """The voices of one row of the benchmark's table.
 
-    Kinds: ``espeak variants``, ``espeak settings``, ``flite settings``, ``flite kal16``.
+    Kinds: ``espeak variants``, ``espeak settings``, ``flite settings``, ``flite kal16``, ``festival hts``.
     """
     if kind == "espeak variants":
         return [VoiceSettings("espeak", f"{a}+{v}") for v in HELD_OUT_VARIANTS for a in ACCENTS[:4]]
@@ -124,4 +137,6 @@ def held_out_settings(kind: str) -> list[VoiceSettings]:
         ]
     if kind == "flite kal16":
         return [VoiceSettings("flite", HELD_OUT_FLITE_VOICE)]
+    if kind == "festival hts":
+        return [VoiceSettings("festival", HELD_OUT_FESTIVAL_VOICE)]
     raise ValueError(f"unknown kind of voice {kind!r}")
