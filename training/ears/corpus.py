@@ -20,12 +20,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-from num2words import num2words
 from numpy.typing import NDArray
 
 from models.whisper.features import MEL_POWER_FLOOR, mel_power
 from training.ears import effects, noises
 from training.ears.speech import SAMPLE_RATE_HZ, Speaker, Utterance
+from training.ears.spoken_strings import spoken_string
 from training.ears.voices import draw_settings, held_out_settings
 from training.sentences import held_out, load_prose, load_sentences
 
@@ -39,6 +39,7 @@ CUT_SHARE = 0.12
 """Of espeak-ng's items: they break off between two words, as a stream does while somebody is speaking."""
 LOOSE_WORDS_SHARE = 0.07
 """Rare words as often as common ones, in an order that no language model guesses: they have to be heard and spelt."""
+SPOKEN_STRING_SHARE = 0.08
 UNKNOWN_PHONE = 255
 PHONE_SET = {"flite": "flite", "festival": "flite", "espeak": "espeak"}
 """Whose phone symbols an engine's labels are: Festival's are flite's."""
@@ -47,7 +48,7 @@ EVALUATION_KINDS = ("espeak variants", "espeak settings", "flite settings", "fli
 
 
 class Texts:
-    """Random texts: mostly single sentences, some chains, some numbers, spellings and loose words."""
+    """Random texts: mostly single sentences, some chains, some numbers, spellings, addresses and loose words."""
 
     def __init__(self, folder: Path) -> None:
         self._sentences = [s for s in load_sentences(folder) if not held_out(s) and not _has_digit(s)]
@@ -56,11 +57,9 @@ class Texts:
 
     def sentence(self, rng: np.random.Generator) -> str:
         kind = rng.random()
-        if kind < 0.04:
-            return _spoken_numbers(rng)
-        if kind < 0.05:
-            return " ".join(rng.choice(list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), int(rng.integers(2, 7)))) + "."
-        if kind < 0.05 + LOOSE_WORDS_SHARE:
+        if kind < SPOKEN_STRING_SHARE:
+            return spoken_string(rng, self._words)
+        if kind < SPOKEN_STRING_SHARE + LOOSE_WORDS_SHARE:
             return " ".join(rng.choice(self._words, int(rng.integers(2, 8)))).capitalize() + "."
         pool = self._prose if kind < 0.4 and self._prose else self._sentences
         return pool[int(rng.integers(len(pool)))]
@@ -78,17 +77,6 @@ class Texts:
 
 def _has_digit(text: str) -> bool:
     return any(character.isdigit() for character in text)
-
-
-def _spoken_numbers(rng: np.random.Generator) -> str:
-    digits = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-    if rng.random() < 0.5:
-        return " ".join(rng.choice(digits, int(rng.integers(1, 11)))).capitalize() + "."
-    number = int(10 ** rng.uniform(0.3, 5))
-    before = str(rng.choice(["", "It costs ", "There were ", "We counted ", "My number is ", "In "]))
-    after = str(rng.choice(["", " dollars", " people", " miles", " percent", " years"]))
-    text = f"{before}{num2words(number)}{after}."
-    return text[0].upper() + text[1:]
 
 
 def _pad(utterance: Utterance, rng: np.random.Generator) -> Utterance:
