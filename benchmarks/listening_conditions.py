@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from training.ears import effects, noises
 from training.ears.speech import Speaker
+from training.ears.spoken_strings import spoken_string
 from training.ears.voices import ACCENTS, HELD_OUT_ESPEAK_SETTINGS, HELD_OUT_VARIANTS, VoiceSettings, held_out_settings
 from training.sentences import held_out, load_sentences
 
@@ -60,6 +61,13 @@ def held_out_sentences(folder: Path, count: int) -> list[str]:
     """The first held-out sentences of at least four words, without digits."""
     chosen = (s for s in load_sentences(folder) if held_out(s) and len(s.split()) >= 4 and not re.search(r"\d", s))
     return [sentence for sentence, _ in zip(chosen, range(count), strict=False)]
+
+
+def unheard_strings(folder: Path, count: int) -> list[str]:
+    """Numbers, spellings, addresses and times; drawn at random, so that hardly any was drawn for training too."""
+    rng = np.random.default_rng(4242)
+    words = [word for text in held_out_sentences(folder, 400) for word in re.findall(r"[a-z]{3,}", text.lower())]
+    return [spoken_string(rng, words) for _ in range(count)]
 
 
 @cache

@@ -2,13 +2,14 @@
 
     python -m benchmarks.word_error_rate --text-folder FOLDER [--sentences 200] [--non-speech-minutes 10] [--conditions all]
 
-Sentences are the first held-out ones (`training.sentences.held_out`); every kind of voice speaks all of them,
-its settings in turn. Conditions: clean, 8 kHz mu-law as on a telephone, white noise at 10 dB. With ``--conditions
-all`` also white noise and babble at 20, 10 and 5 dB, reverberation, and three more kinds of voice: accents, fast
-and slow speech. Windows of one sentence go through `models.registry`, as in the server. Scoring: both texts in
-lower case, everything but letters, digits and apostrophes taken for a space; errors are substitutions, insertions
-and deletions of words. Needs Debian's ``libflite1`` for the flite voices (``--engines espeak`` does without) and the packages of
-`training.ears.festival` for ``--engines espeak flite festival``.
+Sentences are the first held-out ones (`training.sentences.held_out`), or with ``--texts strings`` numbers, spelled
+words, addresses, dates and times as people say them (`training.ears.spoken_strings`); every kind of voice speaks all
+of them, its settings in turn. Conditions: clean, 8 kHz mu-law as on a telephone, white noise at 10 dB. With
+``--conditions all`` also white noise and babble at 20, 10 and 5 dB, reverberation, and three more kinds of voice:
+accents, fast and slow speech. Windows of one sentence go through `models.registry`, as in the server. Scoring: both
+texts in lower case, everything but letters, digits and apostrophes taken for a space; errors are substitutions,
+insertions and deletions of words. Needs Debian's ``libflite1`` for the flite voices (``--engines espeak`` does without),
+and what `training.ears.festival` names for ``--engines espeak flite festival``.
 
 Prints a table, and appends a JSON line to benchmarks/results/word_error_rate.jsonl (``--no-record`` leaves it out).
 """
@@ -36,6 +37,7 @@ from benchmarks.listening_conditions import (
     held_out_sentences,
     non_speech_windows,
     speak_all,
+    unheard_strings,
     voices_of,
 )
 from models.base import RecognitionWindow, Recognizer
@@ -126,6 +128,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--text-folder", type=Path, required=True, help="folder with sentences.en.txt")
     parser.add_argument("--sentences", type=int, default=200)
+    parser.add_argument("--texts", choices=("sentences", "strings"), default="sentences", help="strings: numbers, spellings")
     parser.add_argument("--non-speech-minutes", type=float, default=10.0, help="0 leaves this part out")
     parser.add_argument("--conditions", choices=("few", "all"), default="few", help="all takes about six times as long")
     parser.add_argument("--engines", nargs="+", default=["espeak", "flite"])
@@ -145,7 +148,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(argv)
     torch.set_num_threads(arguments.threads)
     recognizer = load_recognizer(arguments.model, arguments.device, max_batch=16)
-    sentences = held_out_sentences(arguments.text_folder, arguments.sentences)
+    texts = held_out_sentences if arguments.texts == "sentences" else unheard_strings
+    sentences = texts(arguments.text_folder, arguments.sentences)
     every = arguments.conditions == "all"
     kinds = arguments.kinds or [kind for kind in KINDS + MORE_KINDS * every if kind.split()[0] in arguments.engines]
     conditions = CONDITIONS + MORE_CONDITIONS * every
@@ -160,7 +164,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print_table(silence, "invented words")
         figures["invented_words"] = silence
     config = {
-        "sentences": len(sentences),
+        arguments.texts: len(sentences),
         "data_hash": data_hash(sentences, kinds, conditions),
         "model": arguments.model,
         "device": arguments.device,

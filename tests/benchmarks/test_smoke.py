@@ -50,6 +50,14 @@ def test_word_error_rate(repository: Path, text_folder: Path) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_word_error_rate_of_numbers_and_spellings(repository: Path, text_folder: Path) -> None:
+    arguments = ("--text-folder", str(text_folder), "--texts", "strings", "--kinds", "espeak settings")
+    line = run(repository, "word_error_rate", *arguments)
+    assert line["config"]["strings"] == 1
+    assert 0 <= line["word_error_percent"]["espeak settings"]["clean"] < 200
+
+
+@pytest.mark.timeout(300)
 def test_streaming_recognition(repository: Path, text_folder: Path) -> None:
     arguments = ("--text-folder", str(text_folder), "--engines", "espeak", "--ways", "dynamic", "padded", "fixed-30")
     line = run(repository, "streaming_recognition", *arguments)
