@@ -3,7 +3,7 @@
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from pathlib import Path
 
@@ -147,8 +147,19 @@ class WhisperRecognizer:
             raise ValueError(f"{len(windows)} windows in a batch of at most {self._info.max_batch}")
         if not windows:
             return []
+        hypotheses = self._read(windows, self._features(windows))
+        # A checkpoint that was never trained on short windows loops in them: padded to full length it may not.
+        cut_off = [row for row, hypothesis in enumerate(hypotheses) if hypothesis.truncated]
+        if cut_off:
+            again = [windows[row] for row in cut_off]
+            for row, second in zip(cut_off, self._read(again, self._features(again, full_length=True)), strict=True):
+                hypotheses[row] = replace(hypotheses[row] if second.truncated else second, retried=True)
+        return hypotheses
+
+    def _read(self, windows: Sequence[RecognitionWindow], features: tuple[Tensor, Tensor]) -> list[Hypothesis]:
+        """Decode windows whose features are given."""
         tasks = [self._task(window) for window in windows]
-        mel, frames = self._features(windows)
+        mel, frames = features
         states = self.network.encoder(mel, frames)
         positions = frames // 2
         decoded = decode(self.network.decoder, states, positions, tasks, self.checkpoint.rules, self._beams)
@@ -169,8 +180,8 @@ class WhisperRecognizer:
             for row, result in enumerate(decoded)
         ]
 
-    def _features(self, windows: Sequence[RecognitionWindow]) -> tuple[Tensor, Tensor]:
-        """Log-mel [B, T, M] and the frames that count in each row: whole seconds, padded with 0.0."""
+    def _features(self, windows: Sequence[RecognitionWindow], full_length: bool = False) -> tuple[Tensor, Tensor]:
+        """Log-mel [B, T, M] and the frames that count in each row: whole seconds, or the longest window, padded with 0.0."""
         settings = self.checkpoint.features
         step = settings.frames_per_second * PADDING_STEP_S
         rows = []
@@ -180,7 +191,8 @@ class WhisperRecognizer:
                 raise ValueError(f"a window of {seconds:.1f} s is longer than {self._info.max_window_s:.1f} s")
             rows.append(log_mel(window.pcm, settings))
         limit = self.checkpoint.config.max_mel_frames
-        frames = [min(-(-len(row) // step) * step, limit) for row in rows]
+        longest = round(self._info.max_window_s * settings.frames_per_second) if full_length else 0
+        frames = [min(max(-(-len(row) // step) * step, longest), limit) for row in rows]
         mel = np.zeros((len(rows), max(frames), settings.mel_bands), np.float32)
         for index, row in enumerate(rows):
             mel[index, : len(row)] = row[:limit]

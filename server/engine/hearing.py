@@ -124,7 +124,7 @@ class Hearer:
         activity = Transcription(
             model, detector, clock,
             on_step=lambda rows, took_s, audio_s: metrics.record_step("transcription", family, rows, took_s, audio_s),
-            on_transcript=lambda is_final, latency_s: metrics.record_transcript(family, is_final, latency_s),
+            on_transcript=functools.partial(metrics.record_transcript, family),
         )  # fmt: skip
         self._worker: Worker[AudioCommand] = Worker(f"transcription-{family}", activity)
 

@@ -18,7 +18,7 @@ from server.engine.session import Cancel, Feed, Finish, Flush, SpeechSession
 from server.engine.worker import Clock, Delivery
 from server.errors import DescantError, InternalError
 from server.text.frontend import Take, TextSegment
-from server.types import Controls
+from server.types import NO_PRONUNCIATIONS, Controls, Pronunciations
 
 log = logging.getLogger("descant.engine")
 
@@ -48,12 +48,12 @@ class TextSource(Protocol):
 class FrontEnd(Protocol):
     """What makes text sources, as `server.text.frontend.TextFrontEnd`."""
 
-    def open(self, controls: Controls, normalization: str) -> TextSource: ...
+    def open(self, controls: Controls, normalization: str, pronunciations: Pronunciations) -> TextSource: ...
 
 
 def read_whole(front_end: FrontEnd, text: str) -> tuple[TextSegment, ...]:
     """All segments of a text with default controls."""
-    source = front_end.open(Controls(), "auto")
+    source = front_end.open(Controls(), "auto", NO_PRONUNCIATIONS)
     source.push(text)
     return tuple(source.take(Take.END))
 
@@ -154,7 +154,7 @@ class TextFeed:
         session = command.session
         if isinstance(command, OpenText):
             request = session.request
-            source = self._front_end.open(request.controls, request.normalization)
+            source = self._front_end.open(request.controls, request.normalization, request.pronunciations)
             self._texts[session.id] = _Text(session, source, request.max_buffer_delay_ms / 1000, came=self._turns)
         elif isinstance(command, ForgetText):
             self._texts.pop(session.id, None)

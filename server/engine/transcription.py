@@ -96,9 +96,9 @@ class Transcription:
         detector: SpeechDetector,
         clock: Clock,
         on_step: Callable[[int, float, float], None],
-        on_transcript: Callable[[bool, float], None],
+        on_transcript: Callable[[bool, float, bool], None],
     ) -> None:
-        """``on_step`` hears of rows, seconds and audio seconds of each step, ``on_transcript`` of (is final, latency)."""
+        """``on_step`` hears of rows, seconds, audio seconds of each step, ``on_transcript`` of is final, latency, retried."""
         self._model = model
         self._detector = detector
         self._clock = clock
@@ -201,7 +201,7 @@ class Transcription:
                 # No speech since the last partial decoding: its text is the final text.
                 hearing.results[windows[0].start_samples] = hearing.last[1]
                 hearing.last = None
-                self._on_transcript(True, self._clock() - windows[0].due_s)
+                self._on_transcript(True, self._clock() - windows[0].due_s, False)
             waiting.append([Job(hearing, w) for w in windows if w.start_samples not in hearing.results])
         return waiting
 
@@ -245,7 +245,7 @@ class Transcription:
         for job, hypothesis in zip(jobs, hypotheses, strict=True):
             if self._cut_where_text_is_missing(job, hypothesis):
                 continue
-            self._on_transcript(job.window.is_final, now_s - job.window.due_s)
+            self._on_transcript(job.window.is_final, now_s - job.window.due_s, hypothesis.retried)
             if job.window.is_final:
                 if hypothesis.truncated:
                     log.warning(

@@ -1,6 +1,8 @@
 """The embedded ears through `models.registry`, on speech by espeak-ng and on signals without words."""
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +152,27 @@ def test_a_model_that_babbles_is_stopped(tmp_path: Path) -> None:
     result = babbler.step([RecognitionWindow(pcm, want_words=True)])[0]
     assert result.truncated
     assert len(result.text.split()) <= 12 + 15 * 2
+    assert result.retried
+
+
+def test_a_text_that_was_cut_off_is_tried_again_at_full_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the rows concerned, and a second text counts only if it ends by itself."""
+    recognizer = load("cpu", 4, write_random_checkpoint(tmp_path))
+    seconds: list[list[float]] = []
+
+    def read(windows: Sequence[RecognitionWindow], features: tuple[torch.Tensor, torch.Tensor]) -> list[Hypothesis]:
+        seconds.append((features[1] / 50).tolist())
+        tries = len(seconds)
+        return [Hypothesis(f"{len(w.pcm)} {tries}", (), -0.1, truncated=len(w.pcm) > 40_000 / tries) for w in windows]
+
+    monkeypatch.setattr(recognizer, "_read", read)
+    windows = [RecognitionWindow(np.zeros(n, np.float32)) for n in (16_000, 30_000, 50_000)]
+    texts = [(h.text, h.truncated, h.retried) for h in recognizer.step(windows)]
+    assert seconds == [[1, 2, 4], [recognizer.info.max_window_s]]
+    assert texts == [("16000 1", False, False), ("30000 1", False, False), ("50000 1", True, True)]
+    seconds.clear()
+    monkeypatch.setattr(recognizer, "_read", lambda w, f: [replace(h, truncated=len(seconds) == 1) for h in read(w, f)])
+    assert [(h.text, h.truncated) for h in recognizer.step(windows[:1])] == [("16000 2", False)]
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
