@@ -185,7 +185,9 @@ class Hypothesis:
     """Empty unless the window asked for words."""
     mean_log_probability: float
     truncated: bool
-    """The token budget ended the text before the model did."""
+    """The token budget or a guard against loops ended the text before the model did."""
+    retried: bool = False
+    """It was decoded a second time, in a window padded to full length."""
 
 
 @dataclass(frozen=True, slots=True)
