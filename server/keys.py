@@ -8,22 +8,17 @@ line count at once in a running server.
 
 import hashlib
 import hmac
-import json
-import os
 import secrets
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from server.config import Settings
+from server.json_file import JsonFile
 
 _PREFIX = "sk_descant_"
-
-
-class KeyFileError(Exception):
-    """The key file is damaged or cannot be used; the message says how to mend it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +37,7 @@ class KeyStore:
     """Keys in ``path``, which need not exist."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stamp: tuple[int, int, int] | None = None
-        self._keys: tuple[ApiKey, ...] = ()
+        self._file: JsonFile[tuple[ApiKey, ...]] = JsonFile(path, _parse, (), "key file")
 
     def create(self, name: str) -> str:
         """Make a key and return its plain text, which is not kept anywhere."""
@@ -60,9 +53,8 @@ class KeyStore:
         return plain
 
     def list(self) -> Sequence[ApiKey]:
-        """All keys, oldest first. Raises KeyFileError when the file is damaged."""
-        self._refresh()
-        return self._keys
+        """All keys, oldest first. Raises JsonFileError when the file is damaged."""
+        return self._file.read()
 
     def revoke(self, key_id: str) -> bool:
         """Forget a key; False when there is none with this id."""
@@ -82,35 +74,8 @@ class KeyStore:
                 found = key.id
         return found
 
-    def _refresh(self) -> None:
-        try:
-            status = self._path.stat()
-        except FileNotFoundError:
-            self._stamp, self._keys = None, ()
-            return
-        stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
-        if stamp == self._stamp:
-            return
-        try:
-            rows = json.loads(self._path.read_text(encoding="utf-8"))
-            self._keys = tuple(ApiKey(**row) for row in rows["keys"])
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise KeyFileError(f"cannot read the key file {self._path}: {error}; restore it or delete it") from None
-        self._stamp = stamp
-
     def _write(self, keys: Sequence[ApiKey]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # mkstemp makes the file with mode 600, and the rename keeps it.
-        handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=".keys-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"keys": [asdict(key) for key in keys]}, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self._path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        self._file.write({"keys": [asdict(key) for key in keys]})
 
 
 def keys_are_required(settings: Settings, keys: KeyStore) -> bool:
@@ -127,6 +92,10 @@ def key_in_headers(authorization: str, x_api_key: str) -> str | None:
         scheme, _, plain = authorization.partition(" ")
         return plain.strip() if scheme.lower() == "bearer" else ""
     return x_api_key.strip() or None
+
+
+def _parse(data: Any) -> tuple[ApiKey, ...]:
+    return tuple(ApiKey(**row) for row in data["keys"])
 
 
 def _hash(plain: str) -> str:

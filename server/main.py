@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from server.catalog import Catalog, build_catalog
+from server.catalog import build_catalog
 from server.config import ConfigError, Settings
 from server.keys import KeyStore
 
@@ -20,31 +20,17 @@ if TYPE_CHECKING:
     import uvicorn
 
     from server.engine.engine import Engine
-    from server.metrics import Metrics
-    from server.voices import VoiceStore
+    from server.services import Services
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """Largest WebSocket message taken: two minutes of 16 kHz PCM, more than any client sends at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """The joined server before it listens."""
-
-    settings: Settings
-    engine: "Engine"
-    voices: "VoiceStore"
-    catalog: Catalog
-    keys: KeyStore
-    metrics: "Metrics"
-    device: str
-
-
-@dataclass(frozen=True, slots=True)
 class Listening:
     """Where a started server answers; a port of None is turned off."""
 
-    parts: Parts
+    services: "Services"
     http_port: int
     grpc_port: int | None
     metrics_port: int | None
@@ -87,7 +73,7 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
-def build(settings: Settings) -> Parts:
+def build(settings: Settings) -> "Services":
     """Load the models and join all parts; nothing listens and no thread runs yet."""
     keys = key_store(settings)
     check_exposure(settings, keys)
@@ -97,6 +83,8 @@ def build(settings: Settings) -> Parts:
     from models.silero_vad import SileroDetector
     from server.engine.engine import Engine
     from server.metrics import Metrics
+    from server.pronunciations import PronunciationStore
+    from server.services import Services
     from server.text.frontend import TextFrontEnd
     from server.voices import VoiceStore
 
@@ -115,20 +103,22 @@ def build(settings: Settings) -> Parts:
         metrics=metrics,
     )
     catalog = build_catalog(settings.speech_model, settings.recognition_model, settings.model_ids)
-    return Parts(settings, engine, VoiceStore(synthesizer.info.voices), catalog, keys, metrics, device)
+    voices = VoiceStore(synthesizer.info.voices)
+    pronunciations = PronunciationStore(settings.data_dir / "pronunciations")
+    return Services(engine, voices, catalog, keys, settings, metrics, pronunciations)
 
 
 @contextlib.asynccontextmanager
-async def running_engine(parts: Parts) -> AsyncIterator["Engine"]:
+async def running_engine(services: "Services") -> AsyncIterator["Engine"]:
     """The engine alone, for commands that need no listening server."""
-    await parts.engine.start()
+    await services.engine.start()
     try:
-        yield parts.engine
+        yield services.engine
     finally:
-        await parts.engine.stop(drain_s=0)
+        await services.engine.stop(drain_s=0)
 
 
-async def serve(parts: Parts, announce: Callable[[Listening], None]) -> None:
+async def serve(services: "Services", announce: Callable[[Listening], None]) -> None:
     """Listen until SIGTERM or SIGINT, then drain. A second signal ends at once."""
     import uvicorn
 
@@ -136,12 +126,11 @@ async def serve(parts: Parts, announce: Callable[[Listening], None]) -> None:
     from server.metrics import serve_metrics
     from server.rpc.server import GrpcServer
 
-    settings, engine = parts.settings, parts.engine
-    joined = (engine, parts.voices, parts.catalog, parts.keys, settings, parts.metrics)
+    settings, engine = services.settings, services.engine
     http_socket = _bind(settings.host, settings.port, "--port")
     server = _http_server(
         uvicorn.Config(
-            build_app(*joined),
+            build_app(services),
             ws="websockets-sansio",
             # Deflating 100 ms of base64 audio took 1.6 ms of the event loop and saved a quarter.
             ws_per_message_deflate=False,
@@ -157,17 +146,17 @@ async def serve(parts: Parts, announce: Callable[[Listening], None]) -> None:
             server_header=False,
         )
     )
-    grpc = GrpcServer(*joined) if settings.grpc_port >= 0 else None
+    grpc = GrpcServer(services) if settings.grpc_port >= 0 else None
     metrics_port = None
     if settings.metrics_port >= 0:
-        metrics_port = serve_metrics(parts.metrics, settings.host, settings.metrics_port)
+        metrics_port = serve_metrics(services.metrics, settings.host, settings.metrics_port)
     await engine.start()
     grpc_port = await grpc.start(settings.host, settings.grpc_port) if grpc else None
     stop = _stop_on_signals(server)
     listener = asyncio.create_task(server.serve(sockets=[http_socket]))
     # From here the kernel takes connections and keeps them until the server accepts, a moment later.
     http_socket.listen(2048)
-    announce(Listening(parts, http_socket.getsockname()[1], grpc_port, metrics_port))
+    announce(Listening(services, http_socket.getsockname()[1], grpc_port, metrics_port))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({stopped, listener}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()

@@ -7,6 +7,7 @@ from server.config import Settings
 from server.engine.engine import Engine
 from server.keys import KeyStore
 from server.metrics import Metrics
+from server.pronunciations import PronunciationStore
 from server.voices import VoiceStore
 
 
@@ -18,3 +19,4 @@ class Services:
     keys: KeyStore
     settings: Settings
     metrics: Metrics
+    pronunciations: PronunciationStore

@@ -64,6 +64,28 @@ class Controls:
 
 
 @dataclass(frozen=True, slots=True)
+class Replacement:
+    """``text`` is spoken as ``alias``: plain words, words in IPA, or ``<<p|h|o|n>>`` groups.
+
+    Case-sensitive entries in small letters also match with a capital at the start.
+    """
+
+    text: str
+    alias: str
+    case_sensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pronunciations:
+    """The entries of a pronunciation dictionary. Equal to itself only, so that what is made of them is made once."""
+
+    entries: tuple[Replacement, ...] = ()
+
+
+NO_PRONUNCIATIONS = Pronunciations()
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechRequest:
     """One context: a voice speaking pieces of text as they come."""
 
@@ -73,6 +95,7 @@ class SpeechRequest:
     language: str = "en"
     controls: Controls = field(default_factory=Controls)
     normalization: str = "auto"
+    pronunciations: Pronunciations = NO_PRONUNCIATIONS
     max_buffer_delay_ms: int = 3000
     """Longest that incomplete text waits for more; 0 speaks each pushed piece at once."""
     key_id: str = ""

@@ -23,7 +23,7 @@ from models.base import (
 )
 from models.phones import ARPABET_TO_IPA
 from server.text.frontend import SpokenWord, Take, TextSegment, WrittenWord
-from server.types import Controls
+from server.types import Controls, Pronunciations
 
 RATE_HZ = 24_000
 PHONE_MS = 50.0
@@ -141,8 +141,9 @@ def render(segment: Segment, voice: Voice, start_samples: int) -> tuple[Pcm, tup
 class FakeTextStream:
     """A segment ends at ``.``, ``!`` or ``?``; each letter is one phone; "a+b" is written as one word and spoken as two."""
 
-    def __init__(self, controls: Controls) -> None:
+    def __init__(self, controls: Controls, pronunciations: Pronunciations) -> None:
         self._controls = controls
+        self._aliases = {entry.text: entry.alias for entry in pronunciations.entries}
         self._text = ""
         self._taken_chars = 0
 
@@ -166,11 +167,14 @@ class FakeTextStream:
             segments.append(self._segment(words))
         return segments
 
+    def _say(self, word: str) -> str:
+        return self._aliases.get(word, word)
+
     def _segment(self, words: list[str]) -> TextSegment:
         if "CRASH" in words:
             raise ModelFault("asked to fail on this text")
         controls = self._controls
-        spoken = [SpokenWord(part, index) for index, word in enumerate(words) for part in word.split("+")]
+        spoken = [SpokenWord(part, index) for index, word in enumerate(words) for part in self._say(word).split("+")]
         phones = [
             Phone(LETTERS.get(letter, "ə"), word=index, starts_word=at == 0, speed=controls.speed, volume=controls.volume)
             for index, word in enumerate(spoken)
@@ -182,8 +186,8 @@ class FakeTextStream:
 
 
 class FakeFrontEnd:
-    def open(self, controls: Controls, normalization: str) -> FakeTextStream:
-        return FakeTextStream(controls)
+    def open(self, controls: Controls, normalization: str, pronunciations: Pronunciations) -> FakeTextStream:
+        return FakeTextStream(controls, pronunciations)
 
 
 class FakeDetector:

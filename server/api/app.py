@@ -1,7 +1,7 @@
 """The route table of the public HTTP and WebSocket API."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -11,19 +11,11 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from server.api import health, stt, stt_turns_ws, stt_ws, tts, tts_ws, voices
+from server.api import health, pronunciation_dicts, stt, stt_turns_ws, stt_ws, tts, tts_ws, voices
 from server.api.gate import Gate
 from server.api.problems import MethodNotAllowed
-from server.catalog import Catalog
-from server.config import Settings
 from server.errors import InvalidRequest, NotFound
-from server.keys import KeyStore
 from server.services import Services
-from server.voices import VoiceStore
-
-if TYPE_CHECKING:
-    from server.engine.engine import Engine
-    from server.metrics import Metrics
 
 HttpHandler = Callable[[Request], Awaitable[Any]]
 SocketHandler = Callable[[WebSocket], Awaitable[None]]
@@ -33,6 +25,13 @@ HTTP_ROUTES: tuple[tuple[str, str, HttpHandler], ...] = (
     ("GET", "/readyz", health.ready),
     ("GET", "/voices", voices.list_voices),
     ("GET", "/voices/{voice_id}", voices.get_voice),
+    ("GET", "/pronunciation-dicts", pronunciation_dicts.list_dictionaries),
+    ("POST", "/pronunciation-dicts", pronunciation_dicts.create_dictionary),
+    ("GET", "/pronunciation-dicts/{id}", pronunciation_dicts.get_dictionary),
+    ("PATCH", "/pronunciation-dicts/{id}", pronunciation_dicts.update_dictionary),
+    ("DELETE", "/pronunciation-dicts/{id}", pronunciation_dicts.delete_dictionary),
+    ("POST", "/pronunciation-dicts/{id}/pin", pronunciation_dicts.pin_dictionary),
+    ("POST", "/pronunciation-dicts/{id}/unpin", pronunciation_dicts.unpin_dictionary),
     ("POST", "/tts/bytes", tts.speak_bytes),
     ("POST", "/tts/sse", tts.speak_events),
     ("POST", "/stt", stt.transcribe_file),
@@ -46,11 +45,8 @@ SOCKET_ROUTES: tuple[tuple[str, SocketHandler], ...] = (
 )
 
 
-def build_app(
-    engine: "Engine", voices: VoiceStore, catalog: Catalog, keys: KeyStore, settings: Settings, metrics: "Metrics"
-) -> Starlette:
+def build_app(services: Services) -> Starlette:
     """The ASGI application. The caller starts and stops the engine; no lifespan is needed."""
-    services = Services(engine, voices, catalog, keys, settings, metrics)
     app = Starlette(
         routes=_routes(),
         middleware=[Middleware(Gate, services=services)],

@@ -15,11 +15,12 @@ from server.api.body import Body
 from server.api.call import Call
 from server.api.versions import default_buffer_delay_ms
 from server.api.voice_specifier import experimental_controls, find_voice
-from server.errors import InvalidRequest, NotFound
+from server.errors import InvalidRequest
 from server.types import (
     MAX_BUFFER_DELAY_RANGE_MS,
     MAX_TRANSCRIPT_CHARS,
     MP3_BIT_RATES_BPS,
+    NO_PRONUNCIATIONS,
     OUTPUT_ENCODINGS,
     OUTPUT_SAMPLE_RATES_HZ,
     PITCH_RANGE_SEMITONES,
@@ -29,6 +30,7 @@ from server.types import (
     Container,
     Controls,
     Encoding,
+    Pronunciations,
     SpeechRequest,
 )
 
@@ -149,17 +151,13 @@ class SpeechBody(Body):
         return delay_ms
 
     def to_request(self, call: Call, received_s: float) -> SpeechRequest:
-        """Raises InvalidRequest, ModelNotFound or VoiceNotFound naming the field and listing what it takes."""
+        """Raises InvalidRequest, ModelNotFound, VoiceNotFound or NotFound naming the field and listing what it takes."""
         services = call.services
         if self.model_id is None:
             raise InvalidRequest("model_id: is required", field="model_id")
         family = services.catalog.speech_family(self.model_id)
         voice = find_voice(self.voice, services.voices)
         language = self._language(services.voices.languages()) or voice.language
-        if self.pronunciation_dict_id is not None:
-            raise NotFound(
-                "pronunciation_dict_id: this server keeps no pronunciation dictionaries", field="pronunciation_dict_id"
-            )
         delay_ms = self.buffer_delay_ms()
         return SpeechRequest(
             family=family,
@@ -168,6 +166,7 @@ class SpeechBody(Body):
             language=language,
             controls=self.controls(),
             normalization=self._normalization(),
+            pronunciations=self._pronunciations(call),
             max_buffer_delay_ms=default_buffer_delay_ms(call.version) if delay_ms is None else delay_ms,
             key_id=call.key_id,
             received_s=received_s,
@@ -183,6 +182,12 @@ class SpeechBody(Body):
                 raise InvalidRequest("locale: set language or locale, not both", field="locale")
             chosen = (primary, _canonical(value))
         return chosen[0] if chosen else None
+
+    def _pronunciations(self, call: Call) -> Pronunciations:
+        if self.pronunciation_dict_id is None:
+            return NO_PRONUNCIATIONS
+        store = call.services.pronunciations
+        return store.get(call.key_id, self.pronunciation_dict_id, "pronunciation_dict_id").pronunciations
 
     def _normalization(self) -> str:
         value = self.normalization

@@ -1,6 +1,5 @@
 """``GET /voices`` and ``GET /voices/{id}`` in the shape of each version."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -9,35 +8,26 @@ from starlette.responses import JSONResponse
 from models.base import Voice
 from server.api.call import call_of
 from server.api.embeddings import embedding_of
+from server.api.paging import page_body, page_of
 from server.api.versions import has_paged_voices
 from server.errors import InvalidRequest
 
-MAX_PAGE_VOICES = 100
-DEFAULT_PAGE_VOICES = 10
 GENDERS = ("masculine", "feminine", "gender_neutral")
 _CREATED_AT = "2026-11-23T00:00:00Z"
 """The date of the embedded voices; clients of every version require one."""
 
 
 async def list_voices(request: Request) -> JSONResponse:
-    """A page of voices; before 2024-11-13 all of them in a bare array.
-
-    SDKs page until a page is empty and ignore ``has_more``, so a cursor is never ignored.
-    """
+    """A page of voices; before 2024-11-13 all of them in a bare array."""
     call = call_of(request.scope)
     voices = call.services.voices.list()
     if not has_paged_voices(call.version):
         return JSONResponse([_legacy_voice(voice) for voice in voices])
     query = request.query_params
     found = [voice for voice in voices if _matches(voice, query)]
-    page, has_more = _page(found, query)
+    page, has_more = page_of(found, query)
     expand = {*query.getlist("expand[]"), *query.getlist("expand")}
-    body = {
-        "data": [_voice(voice, expand) for voice in page],
-        "has_more": has_more,
-        "next_page": page[-1].id if page and has_more else None,
-    }
-    return JSONResponse(body)
+    return JSONResponse(page_body(page, has_more, [_voice(voice, expand) for voice in page]))
 
 
 async def get_voice(request: Request) -> JSONResponse:
@@ -101,31 +91,3 @@ def _flag(query: Any, name: str) -> bool:
     if text not in ("", "true", "false", "1", "0"):
         raise InvalidRequest.choice(name, text, ("true", "false"))
     return text in ("true", "1")
-
-
-def _page(voices: Sequence[Voice], query: Any) -> tuple[Sequence[Voice], bool]:
-    """The voices of the wanted page, in order, and whether there are more in its direction."""
-    limit = _limit(query.get("limit", ""))
-    after, before = query.get("starting_after", ""), query.get("ending_before", "")
-    if after and before:
-        raise InvalidRequest("ending_before: set starting_after or ending_before, not both", field="ending_before")
-    if before:
-        end = _position(voices, before, "ending_before")
-        return voices[max(0, end - limit) : end], end > limit
-    start = _position(voices, after, "starting_after") + 1 if after else 0
-    return voices[start : start + limit], start + limit < len(voices)
-
-
-def _limit(text: str) -> int:
-    if not text:
-        return DEFAULT_PAGE_VOICES
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_PAGE_VOICES):
-        raise InvalidRequest(f"limit: {text[:40]!r} is not supported; accepted values: 1 to {MAX_PAGE_VOICES}", field="limit")
-    return int(text)
-
-
-def _position(voices: Sequence[Voice], voice_id: str, field: str) -> int:
-    for position, voice in enumerate(voices):
-        if voice.id == voice_id:
-            return position
-    raise InvalidRequest(f"{field}: no voice of this list has the id {voice_id[:80]!r}", field=field)

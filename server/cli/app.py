@@ -9,7 +9,7 @@ import typer
 from server.cli import bench, doctor, keys, serve, speech
 from server.config import ConfigError
 from server.errors import DescantError
-from server.keys import KeyFileError
+from server.json_file import JsonFileError
 
 
 class Application(typer.Typer):
@@ -18,7 +18,7 @@ class Application(typer.Typer):
     def __call__(self, *args: object, **kwargs: object) -> object:
         try:
             return super().__call__(*args, **kwargs)
-        except (ConfigError, DescantError, KeyFileError) as error:
+        except (ConfigError, DescantError, JsonFileError) as error:
             typer.secho(f"descant: {error}", err=True, fg="red")
             sys.exit(2)
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from server.config import Settings, load_settings, unknown_environment
 from server.main import Listening, build, check_exposure, check_ports, key_store
 from server.main import serve as run_server
+from server.services import Services
 
 
 def _help(setting: str) -> str:
@@ -50,18 +51,18 @@ def serve(
     for line in unknown_environment():
         logging.getLogger("descant").warning("environment variable %s sets nothing", line)
     with Console(stderr=True).status("loading models …"):
-        parts = build(settings)
-    asyncio.run(run_server(parts, _announce_json if as_json else _announce))
+        services = build(settings)
+    asyncio.run(run_server(services, _announce_json if as_json else _announce))
     typer.echo("Stopped.", err=True)
 
 
 def _describe(listening: Listening) -> dict[str, Any]:
-    parts = listening.parts
-    host = _url_host(parts.settings.host)
-    scheme = "http" if parts.settings.tls_certificate is None else "https"
+    services = listening.services
+    host = _url_host(services.settings.host)
+    scheme = "http" if services.settings.tls_certificate is None else "https"
     return {
         "version": version("descant"),
-        "device": parts.device,
+        "device": _device(services),
         "url": f"{scheme}://{host}:{listening.http_port}",
         "grpc": f"{host}:{listening.grpc_port}" if listening.grpc_port is not None else None,
         "metrics": f"http://{host}:{listening.metrics_port}/metrics" if listening.metrics_port is not None else None,
@@ -73,13 +74,14 @@ def _announce_json(listening: Listening) -> None:
 
 
 def _announce(listening: Listening) -> None:
-    parts, where = listening.parts, _describe(listening)
-    voices = parts.voices.list()
-    keys = "required" if parts.keys.list() or parts.settings.require_keys else "not needed on loopback (clients may send any)"
-    device = parts.device if parts.device != "cpu" else f"cpu, {parts.settings.threads} thread(s) per model"
-    if parts.device == "cpu" and parts.settings.device == "auto":
+    services, where = listening.services, _describe(listening)
+    voices = services.voices.list()
+    asked = services.keys.list() or services.settings.require_keys
+    keys = "required" if asked else "not needed on loopback (clients may send any)"
+    device = where["device"] if where["device"] != "cpu" else f"cpu, {services.settings.threads} thread(s) per model"
+    if where["device"] == "cpu" and services.settings.device == "auto":
         device += " (no CUDA device found; `descant doctor` says why)"
-    speech, ears = _ids_by_family(parts.catalog.speech), _ids_by_family(parts.catalog.recognition)
+    speech, ears = _ids_by_family(services.catalog.speech), _ids_by_family(services.catalog.recognition)
     lines = [
         f"Descant {where['version']} on {device}",
         "",
@@ -101,6 +103,10 @@ def _announce(listening: Listening) -> None:
         "Stop with Ctrl-C.",
     ]
     print("\n".join(lines), flush=True)
+
+
+def _device(services: Services) -> str:
+    return services.engine.snapshot().models[0].device
 
 
 def _ids_by_family(table: Any) -> dict[str, str]:

@@ -65,11 +65,13 @@ async def _speak(
     from server.main import build, running_engine
 
     with Console(stderr=True).status("loading models …"):
-        parts = build(load_settings(flags={"device": device}))
-    chosen = parts.voices.find(voice) if voice else parts.voices.list()[0]
-    async with running_engine(parts) as engine:
+        services = build(load_settings(flags={"device": device}))
+    chosen = services.voices.find(voice) if voice else services.voices.list()[0]
+    async with running_engine(services) as engine:
         start_s = time.perf_counter()
-        request = SpeechRequest(parts.settings.speech_model, chosen, str(uuid.uuid4()), controls=controls, received_s=start_s)
+        request = SpeechRequest(
+            services.settings.speech_model, chosen, str(uuid.uuid4()), controls=controls, received_s=start_s
+        )
         stream = engine.speak(request)
         chain = OutputChain(audio_format, stream.sample_rate_hz)
         first_s, samples = 0.0, 0
@@ -130,10 +132,10 @@ async def _transcribe(data: bytes, keyterms: tuple[str, ...], device: str | None
     settings = load_settings(flags={"device": device})
     pcm = decode_file(data, max_s=settings.limits.max_upload_s)
     with Console(stderr=True).status("loading models …"):
-        parts = build(settings)
+        services = build(settings)
     texts: list[str] = []
     words: list[tuple[str, float, float]] = []
-    async with running_engine(parts) as engine:
+    async with running_engine(services) as engine:
         stream = engine.transcribe(TranscriptionRequest(
             family=settings.recognition_model, request_id=str(uuid.uuid4()), interim=False, keyterms=keyterms,
             received_s=time.perf_counter(),

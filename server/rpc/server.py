@@ -2,25 +2,18 @@
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from server.catalog import Catalog
-from server.config import ConfigError, Settings
-from server.keys import KeyStore
+from server.config import ConfigError
 from server.pb import speech_pb2, speech_pb2_grpc
 from server.rpc.speech import SpeechService
 from server.rpc.transcription import TranscriptionService
 from server.rpc.voices import VoicesService
 from server.services import Services
-from server.voices import VoiceStore
-
-if TYPE_CHECKING:
-    from server.engine.engine import Engine
-    from server.metrics import Metrics
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """One message of audio in: 2 minutes of 16-bit samples at 16 kHz."""
@@ -45,16 +38,8 @@ _OPTIONS = (
 class GrpcServer:
     """Serves the wire contract. `start` and `stop` run on the engine's event loop."""
 
-    def __init__(
-        self,
-        engine: "Engine",
-        voices: VoiceStore,
-        catalog: Catalog,
-        keys: KeyStore,
-        settings: Settings,
-        metrics: "Metrics",
-    ) -> None:
-        self._services = Services(engine, voices, catalog, keys, settings, metrics)
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._health = health.aio.HealthServicer()
         self._server: Any = None
         self._watch: asyncio.Task[None] | None = None

@@ -16,15 +16,15 @@ from server.text.letter_to_sound import english_letter_to_sound
 from server.text.lexicon import english_lexicon
 from server.text.markup import Break, NonVerbal, PhonemeRun, TextRun, parse_markup
 from server.text.normalize.english import EnglishNormalizer
-from server.text.normalize.replacements import Replacement, Replacements
+from server.text.normalize.replacements import compiled
 from server.text.normalize.tokens import PauseMark, SpokenToken, Token
 from server.text.pronounce import pronounce_words
 from server.text.segmenter import Piece, Segmenter, Take
 from server.text.spelling import spell
 from server.text.words import SpokenWord, WrittenWord, WrittenWords
-from server.types import Controls
+from server.types import NO_PRONUNCIATIONS, Controls, Pronunciations
 
-__all__ = ["Replacement", "SpokenWord", "Take", "TextFrontEnd", "TextSegment", "TextStream", "WrittenWord"]
+__all__ = ["SpokenWord", "Take", "TextFrontEnd", "TextSegment", "TextStream", "WrittenWord"]
 
 LEADING_SILENCE_MS = 20.0
 """The first segment of a context begins with this much silence: the model starts from rest."""
@@ -60,9 +60,11 @@ class TextFrontEnd:
         self._minimal = EnglishNormalizer(minimal=True)
         self._american.normalize("Ready on 1/2/2024 at 3:30pm for $1.")
 
-    def open(self, controls: Controls, normalization: str = "auto", replacements: Iterable[Replacement] = ()) -> "TextStream":
+    def open(
+        self, controls: Controls, normalization: str = "auto", pronunciations: Pronunciations = NO_PRONUNCIATIONS
+    ) -> "TextStream":
         """The stream of a new context."""
-        return TextStream(self, controls, normalization, replacements)
+        return TextStream(self, controls, normalization, pronunciations)
 
     def normalizer(self, normalization: str) -> EnglishNormalizer:
         """For ``auto``, ``off`` or a locale; locales other than ``en`` and ``en-US`` put the day first."""
@@ -95,11 +97,10 @@ class TextStream:
         front_end: TextFrontEnd,
         controls: Controls,
         normalization: str = "auto",
-        replacements: Iterable[Replacement] = (),
+        pronunciations: Pronunciations = NO_PRONUNCIATIONS,
     ) -> None:
         self._normalizer = front_end.normalizer(normalization)
-        entries = tuple(replacements)
-        self._replacements = Replacements(entries) if entries else None
+        self._replacements = compiled(pronunciations) if pronunciations.entries else None
         self._segmenter = Segmenter()
         self._state = SpeechState.from_controls(controls)
         self._controls = controls

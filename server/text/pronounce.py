@@ -96,7 +96,7 @@ def _compose(lexicon: Lexicon, word: str) -> Pronunciation:
         return ()
     base, _, ending = word.rpartition("'")
     if base and ending.lower() in _CLITICS:
-        return _attach(_pronounce(lexicon, [base], 0), ending.lower())
+        return attach_clitic(_pronounce(lexicon, [base], 0), ending.lower())
     ascii_letters = [char for char in letters.lower() if char in _LETTER_NAMES]
     unspeakable = not _VOWEL_LETTERS & set(ascii_letters)
     if len(letters) < 6 and (len(letters) == 1 or letters.isupper() or unspeakable):
@@ -125,7 +125,8 @@ MAX_COMPOUND_LETTERS = 24
 _CLITICS = frozenset(("s", "d", "ll", "ve", "re", "m", "t", ""))
 
 
-def _attach(base: Pronunciation, clitic: str) -> Pronunciation:
+def attach_clitic(base: Pronunciation, clitic: str) -> Pronunciation:
+    """A word with a clitic ("s", "d", "ll", "ve", "re", "m", "t" or none) after its apostrophe."""
     if not base or not clitic:
         return base
     last = base[-1].symbol

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from server.keys import KeyFileError, KeyStore
+from server.json_file import JsonFileError
+from server.keys import KeyStore
 
 
 def test_key_is_known_by_its_hash_only(tmp_path: Path) -> None:
@@ -53,9 +54,9 @@ def test_damaged_file_lets_nobody_in_and_says_so(tmp_path: Path, damage: str) ->
     store = KeyStore(path)
     plain = store.create("one")
     path.write_text(damage)
-    with pytest.raises(KeyFileError, match="restore it or delete it"):
+    with pytest.raises(JsonFileError, match="restore it or delete it"):
         store.verify(plain)
-    with pytest.raises(KeyFileError):
+    with pytest.raises(JsonFileError):
         store.create("two")
     assert path.read_text() == damage
 

@@ -1,69 +1,78 @@
 """Pronunciation dictionaries: whole words of the text replaced before anything else reads them."""
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import lru_cache
 
 from server.text.lexicon import Pronunciation
 from server.text.normalize.source import Source
 from server.text.normalize.tokens import SpokenToken, Token, fold
 from server.text.phonemes import parse_phonemes
+from server.text.pronounce import attach_clitic
+from server.types import Pronunciations
 
-_INLINE = re.compile(r"<<([^<>]{1,400})>>")
-
-
-@dataclass(frozen=True, slots=True)
-class Replacement:
-    """One entry: ``text`` is spoken as ``alias``, plain words or ``<<p|h|o|n>>`` groups.
-
-    Case-sensitive entries in small letters also match with a capital at the start.
-    """
-
-    text: str
-    alias: str
-    case_sensitive: bool = False
+_SPELLED_OUT = re.compile(r"<<([^<>]{1,400})>>|[^\s<>]*[\u0250-\u02af\u02c8\u02cc][^\s<>]*")
+"""A group of phones, or a word with a letter of the IPA or a stress mark in it, which no spelling of a word has."""
+_CLITIC = re.compile(r"'(s|d|ll|ve|re|m)(?![^\W_])", re.IGNORECASE)
 
 
 class Replacements:
-    """A compiled dictionary. The longest entry that matches at a word start wins."""
+    """A compiled dictionary. The longest entry that matches at a word start wins; of equally long ones an exact match."""
 
-    def __init__(self, entries: Iterable[Replacement]) -> None:
-        self._entries: dict[str, Replacement] = {}
-        for entry in entries:
+    def __init__(self, pronunciations: Pronunciations) -> None:
+        self._exact: dict[str, str] = {}
+        self._any_case: dict[str, str] = {}
+        capitalized: dict[str, str] = {}
+        for entry in pronunciations.entries:
             text = fold(entry.text.strip())
-            if not text:
+            if not entry.case_sensitive:
+                self._any_case[text.lower()] = entry.alias
                 continue
-            self._entries[text if entry.case_sensitive else text.lower()] = entry
-            if entry.case_sensitive and text.islower():
-                self._entries.setdefault(text.capitalize(), entry)
-        self._lengths = sorted({len(key) for key in self._entries}, reverse=True)
+            self._exact[text] = entry.alias
+            if text.islower():
+                capitalized[text.capitalize()] = entry.alias
+        self._exact = {**capitalized, **self._exact}
+        self._lengths = sorted({len(text) for text in (*self._exact, *self._any_case)}, reverse=True)
 
     def match(self, source: Source, position: int, normalize: Callable[[str], list[Token]]) -> tuple[list[Token], int] | None:
         """The tokens spoken instead of the text at this position, and where it ends."""
         for length in self._lengths:
             end = position + length
             written = source.text[position:end]
-            if len(written) < length or source.char(end).isalnum():
+            if len(written) < length or (written[-1].isalnum() and source.char(end).isalnum()):
                 continue
-            entry = self._entries.get(written)
-            if entry is None:
-                entry = self._entries.get(written.lower())
-                if entry is not None and entry.case_sensitive:
-                    continue
-            if entry is not None:
-                return _spoken_alias(entry.alias, position, end, normalize), end
+            alias = self._exact.get(written) or self._any_case.get(written.lower())
+            if alias is not None:
+                tokens = _spoken_alias(alias, position, end, normalize)
+                clitic = _CLITIC.match(source.text, end)
+                return (_with_clitic(tokens, clitic[1].lower()), clitic.end()) if clitic and tokens else (tokens, end)
         return None
+
+
+@lru_cache(maxsize=256)
+def compiled(pronunciations: Pronunciations) -> Replacements:
+    """The dictionary ready to use; kept, because a new context must not cost as much as a thousand entries."""
+    return Replacements(pronunciations)
 
 
 def _spoken_alias(alias: str, start: int, end: int, normalize: Callable[[str], list[Token]]) -> list[Token]:
     tokens: list[Token] = []
     position = 0
-    for inline in _INLINE.finditer(alias):
-        tokens += _moved(normalize(alias[position : inline.start()]), start, end)
-        phones: Pronunciation = parse_phonemes(inline[1]).phones
-        tokens.append(SpokenToken("".join(phone.symbol for phone in phones), start, end, phones))
-        position = inline.end()
+    for spelled in _SPELLED_OUT.finditer(alias):
+        tokens += _moved(normalize(alias[position : spelled.start()]), start, end)
+        phones: Pronunciation = parse_phonemes(spelled[1] or spelled[0]).phones
+        if phones:
+            tokens.append(SpokenToken("".join(phone.symbol for phone in phones), start, end, phones))
+        position = spelled.end()
     return tokens + _moved(normalize(alias[position:]), start, end)
+
+
+def _with_clitic(tokens: list[Token], clitic: str) -> list[Token]:
+    """The ending of "Nguyen's" belongs to the last word spoken for "Nguyen"."""
+    last = tokens[-1]
+    assert isinstance(last, SpokenToken)
+    phones = None if last.phones is None else attach_clitic(last.phones, clitic)
+    return [*tokens[:-1], SpokenToken(f"{last.say}'{clitic}", last.start, last.end, phones)]
 
 
 def _moved(tokens: list[Token], start: int, end: int) -> list[Token]:

@@ -20,6 +20,8 @@ from server.config import Limits, Settings
 from server.engine.engine import Engine
 from server.keys import KeyStore
 from server.metrics import Metrics
+from server.pronunciations import PronunciationStore
+from server.services import Services
 from server.voices import VoiceStore
 from tests.fakes import ANNA, BERT, FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
 
@@ -93,9 +95,10 @@ class ApiServer:
             metrics=self.metrics,
         )
         voices, catalog = VoiceStore([ANNA, BERT]), build_catalog("fake", "fake", {})
-        app = build_app(self.engine, voices, catalog, self.keys, self.settings, self.metrics)
+        pronunciations = PronunciationStore(self.settings.data_dir / "pronunciations")
+        services = Services(self.engine, voices, catalog, self.keys, self.settings, self.metrics, pronunciations)
         config = uvicorn.Config(
-            app, host="127.0.0.1", port=0, ws="websockets-sansio", lifespan="off", access_log=False,
+            build_app(services), host="127.0.0.1", port=0, ws="websockets-sansio", lifespan="off", access_log=False,
             ws_per_message_deflate=False, log_config=None, log_level="warning",
         )  # fmt: skip
         server = uvicorn.Server(config)

@@ -18,6 +18,7 @@ from server.catalog import build_catalog
 from server.config import Settings
 from server.errors import DescantError, InvalidRequest
 from server.keys import KeyStore
+from server.pronunciations import PronunciationStore
 from server.services import Services
 from server.types import OUTPUT_SAMPLE_RATES_HZ, PITCH_RANGE_SEMITONES, SPEED_RANGE, VOLUME_RANGE
 from server.voices import VoiceStore
@@ -31,6 +32,7 @@ SERVICES = Services(
     keys=KeyStore(Path("unused")),
     settings=Settings(),
     metrics=cast(Any, None),
+    pronunciations=PronunciationStore(Path("unused")),
 )
 CALL = Call(SERVICES, "request", date(2026, 8, 14), 0.0)
 

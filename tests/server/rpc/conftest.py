@@ -16,7 +16,9 @@ from server.engine.engine import Engine
 from server.keys import KeyStore
 from server.metrics import Metrics
 from server.pb import speech_pb2_grpc
+from server.pronunciations import PronunciationStore
 from server.rpc.server import GrpcServer
+from server.services import Services
 from server.voices import VoiceStore
 from tests.fakes import FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
 
@@ -40,7 +42,9 @@ class Running:
         self.keys = KeyStore(folder / "keys.json")
         voices = VoiceStore(self.synthesizer.info.voices)
         catalog = build_catalog("fake", "fake_ears", {})
-        self.server = GrpcServer(self.engine, voices, catalog, self.keys, self.settings, self.metrics)
+        self.pronunciations = PronunciationStore(folder / "pronunciations")
+        services = Services(self.engine, voices, catalog, self.keys, self.settings, self.metrics, self.pronunciations)
+        self.server = GrpcServer(services)
         self.port = 0
         self.channel: Any = None
 

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.text.normalize.english import EnglishNormalizer
-from server.text.normalize.replacements import Replacement, Replacements
+from server.text.normalize.replacements import Replacements
 from server.text.normalize.tokens import PauseMark, SpokenToken
+from server.types import Pronunciations, Replacement
 from tests.server.text.normalizer_cases import CASES
 
 NORMALIZER = EnglishNormalizer()
@@ -99,14 +100,20 @@ def test_other_locales_put_the_day_first() -> None:
 
 
 REPLACEMENTS = Replacements(
-    [
-        Replacement("Descant", "<<d|ˈɛ|s|k|æ|n|t>>"),
-        Replacement("sql", "sequel"),
-        Replacement("New York", "the big apple"),
-        Replacement("York", "yorick"),
-        Replacement("polish", "shine", case_sensitive=True),
-        Replacement("gb", "5 gigs"),
-    ]
+    Pronunciations(
+        (
+            Replacement("Descant", "<<d|ˈɛ|s|k|æ|n|t>>"),
+            Replacement("sql", "sequel"),
+            Replacement("New York", "the big apple"),
+            Replacement("York", "yorick"),
+            Replacement("polish", "shine", case_sensitive=True),
+            Replacement("gb", "5 gigs"),
+            Replacement("Nguyen", "win"),
+            Replacement("GIF", "ˈdʒɪf"),
+            Replacement("gif", "with a g", case_sensitive=True),
+            Replacement("C++", "see plus plus"),
+        )
+    )
 )
 
 
@@ -119,6 +126,9 @@ REPLACEMENTS = Replacements(
         ("New York, York", "the big apple , yorick"),
         ("polish Polish POLISH", "shine shine POLISH"),
         ("one GB!", "one five gigs !"),
+        ("Nguyen's dog, Nguyens", "win's dog , Nguyens"),
+        ("GIF GIF's gif Gif gifs", "dʒɪf dʒɪf's with a g with a g gifs"),
+        ("C++11 C++", "see plus plus eleven see plus plus"),
     ],
 )
 def test_replacements(written: str, expected: str) -> None:

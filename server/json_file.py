@@ -1,0 +1,61 @@
+"""A private JSON file that is replaced as a whole and read again when somebody else replaced it."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class JsonFileError(Exception):
+    """A file of this server is damaged or cannot be read; the message says how to mend it."""
+
+
+class JsonFile(Generic[T]):
+    """The value in ``path``, which need not exist. Readers in any process see it before or after a change, never between."""
+
+    def __init__(self, path: Path, parse: Callable[[Any], T], empty: T, what: str) -> None:
+        """``parse`` turns JSON into the value; it may raise TypeError, ValueError, KeyError or AttributeError.
+
+        ``what`` names the file in messages, such as "key file".
+        """
+        self._path = path
+        self._parse = parse
+        self._empty = empty
+        self._what = what
+        self._stamp: tuple[int, int, int] | None = None
+        self._value = empty
+
+    def read(self) -> T:
+        """The value as of now; the same object until the file changes. Raises JsonFileError when it is damaged."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            self._stamp, self._value = None, self._empty
+            return self._value
+        stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
+        if stamp != self._stamp:
+            try:
+                value = self._parse(json.loads(self._path.read_text(encoding="utf-8")))
+            except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+                raise JsonFileError(f"cannot read the {self._what} {self._path}: {error}; restore it or delete it") from None
+            self._stamp, self._value = stamp, value
+        return self._value
+
+    def write(self, data: Any) -> None:
+        """Replace the file, with mode 600, by this JSON."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # mkstemp makes the file with mode 600, and the rename keeps it.
+        handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.stem}-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(data, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(self._path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
