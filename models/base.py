@@ -148,6 +148,48 @@ class Synthesizer(Protocol):
         """Give the slot back; queued segments are dropped."""
 
 
+# --- cloning ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HeardSpeaker:
+    """What a speaker encoder says about a recording."""
+
+    embedding: NDArray[np.float32]
+    """[192], length 1; the dot product of two says how alike the speakers are, -1..1."""
+    log_formants: float
+    log_rate: float
+    """First guesses at these fields of `Character`."""
+
+
+class SpeakerEncoder(Protocol):
+    """Recordings to points in a space of speakers. Thread-safe."""
+
+    def hear(self, pcm: Pcm) -> HeardSpeaker:
+        """One recording [S] at 16 kHz, at best 3 to 10 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClonedSpeech:
+    """The nearest that a synthesizer comes to a recorded voice."""
+
+    speakers: tuple[tuple[str, float], ...]
+    """As in `Voice`."""
+    character: Character
+    similarity: float
+    """Of the clone's speech to the recording by the speaker encoder, -1..1."""
+
+
+class VoiceCloner(Protocol):
+    """Makes voices of one family from recordings; seconds of work, one call at a time, away from the event loop."""
+
+    def clone(self, pcm: Pcm, segments: Sequence[Segment]) -> ClonedSpeech:
+        """A voice like that of ``pcm`` [S] at 16 kHz. ``segments`` are what it says while it is fitted: a few seconds.
+
+        ValueError: the recording cannot be cloned; the message goes on from "the clip:".
+        """
+
+
 # --- speech recognition ---------------------------------------------------------
 
 

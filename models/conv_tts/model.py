@@ -113,6 +113,12 @@ class ConvTtsSynthesizer:
     def info(self) -> SynthesizerInfo:
         return self._info
 
+    @property
+    def speaker_f0_hz(self) -> dict[str, float]:
+        """Mean F0 of each speaker of the network."""
+        means = self._network.speaker_log_f0.exp().tolist()
+        return dict(zip(self._network.config.speakers, means, strict=True))
+
     def admit(self, slot: int, voice: Voice) -> None:
         """See `models.base.Synthesizer`. ValueError: slot out of range or in use, unknown speakers, a misfit character."""
         if not 0 <= slot < self._info.max_slots:

@@ -1,0 +1,137 @@
+"""A recorded voice as a mixture of the model's speakers and a character: analysis by synthesis.
+
+The model speaks a text with a few candidates (speakers x vocal-tract lengths) at the recording's pitch. Each candidate is
+equalised to the recording's long-term spectrum, and the one that the speaker encoder finds nearest is kept. Then pitch,
+spectrum, breathiness and level are corrected by what the result itself measures. Nothing is trained here.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from models.base import Character, ClonedSpeech, Pcm, Segment, SpeakerEncoder, Voice
+from models.conv_tts.config import SAMPLE_RATE_HZ
+from models.conv_tts.model import ConvTtsSynthesizer, load
+from models.conv_tts.profile import CLIP_RATE_HZ, Profile, equalise, measure, spectral_difference
+
+Floats = NDArray[np.float64]
+
+_FORMANT_STEP = 0.09
+_FORMANT_LIMIT = 0.25
+_ROUNDS = 2
+_ACTIVE_LEVEL_DB = -22.0
+"""Of the stock voices while they speak; a clone is brought to it, whatever the level of its clip."""
+_HIGHEST_PEAK = 0.9
+_SPREAD_LIMIT, _VOICING_LIMIT, _RATE_LIMIT = 0.7, 2.5, 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    speakers: tuple[tuple[str, float], ...]
+    character: Character
+
+
+class ConvTtsCloner:
+    """See `models.base.VoiceCloner`. It owns a synthesizer of its own on the CPU; one call at a time."""
+
+    def __init__(self, synthesizer: ConvTtsSynthesizer, encoder: SpeakerEncoder) -> None:
+        self._synthesizer = synthesizer
+        self._encoder = encoder
+
+    def clone(self, pcm: Pcm, segments: Sequence[Segment]) -> ClonedSpeech:
+        """See `models.base.VoiceCloner`. ValueError: nothing in the clip is voiced."""
+        target, heard = measure(pcm), self._encoder.hear(pcm)
+        guess = float(np.clip(heard.log_formants, -_FORMANT_LIMIT, _FORMANT_LIMIT))
+        pace = float(np.clip(heard.log_rate, -_RATE_LIMIT, _RATE_LIMIT))
+        found = [
+            _Candidate(((name, 1.0),), Character(math.log(target.f0_hz / f0_hz), 0.0, formants, 0.0, pace))
+            for name, f0_hz in self._synthesizer.speaker_f0_hz.items()
+            for formants in (guess - _FORMANT_STEP, guess, guess + _FORMANT_STEP)
+        ]
+        scores = []
+        for spoken in self._speak(found, segments):
+            matched = equalise(spoken, spectral_difference(target, measure(spoken)))
+            scores.append(float(self._encoder.hear(matched).embedding @ heard.embedding))
+        chosen = _between(found, scores)
+        for _ in range(_ROUNDS):
+            (spoken,) = self._speak([chosen], segments)
+            chosen = replace(chosen, character=_corrected(chosen.character, target, measure(spoken)))
+        (spoken,) = self._speak([chosen], segments)
+        character = _levelled(chosen.character, measure(spoken))
+        similarity = float(self._encoder.hear(spoken).embedding @ heard.embedding)
+        return ClonedSpeech(chosen.speakers, character, similarity)
+
+    def _speak(self, candidates: Sequence[_Candidate], segments: Sequence[Segment]) -> list[Pcm]:
+        voices = [Voice("", "", "", "", "", "", candidate.speakers, candidate.character) for candidate in candidates]
+        return speak_together(self._synthesizer, [(voice, segments) for voice in voices])
+
+
+def speak_together(model: ConvTtsSynthesizer, requests: Sequence[tuple[Voice, Sequence[Segment]]]) -> list[Pcm]:
+    """One utterance per slot, stepped as one batch; audio at 16 kHz."""
+    slots = list(range(len(requests)))
+    pieces: list[list[Pcm]] = [[] for _ in slots]
+    for slot, (voice, segments) in zip(slots, requests, strict=True):
+        model.admit(slot, voice)
+        for segment in segments:
+            model.feed(slot, segment)
+    speaking = slots
+    while speaking:
+        steps = model.step(speaking)
+        for slot, step in zip(speaking, steps, strict=True):
+            pieces[slot].append(step.pcm)
+        speaking = [slot for slot, step in zip(speaking, steps, strict=True) if step.pcm.size]
+    for slot in slots:
+        model.release(slot)
+    return [soxr.resample(np.concatenate(p), SAMPLE_RATE_HZ, CLIP_RATE_HZ, quality="MQ").astype(np.float32) for p in pieces]
+
+
+def _between(found: Sequence[_Candidate], scores: Sequence[float]) -> _Candidate:
+    """The best candidate, with its vocal tract moved to the top of the parabola through its neighbours' scores."""
+    best = int(np.argmax(scores))
+    row = best - best % 3
+    left, middle, right = scores[row : row + 3]
+    bend = left - 2 * middle + right
+    shift = float(np.clip(0.5 * (left - right) / bend, -1, 1)) if bend < -1e-4 else float(best % 3 - 1)
+    chosen = found[row + 1]
+    formants = float(np.clip(chosen.character.log_formants + shift * _FORMANT_STEP, -_FORMANT_LIMIT, _FORMANT_LIMIT))
+    return replace(chosen, character=replace(chosen.character, log_formants=formants))
+
+
+def _corrected(character: Character, target: Profile, own: Profile) -> Character:
+    """The character changed by what its voice still lacks."""
+    difference = spectral_difference(target, own)
+    cepstrum = np.zeros(len(difference))
+    cepstrum[: len(character.cepstrum)] = character.cepstrum
+    spread = character.log_pitch_spread + math.log(target.log_f0_spread / own.log_f0_spread)
+    voicing = character.voicing_logit + target.voicing_logit - own.voicing_logit
+    return replace(
+        character,
+        log_f0=character.log_f0 + math.log(target.f0_hz / own.f0_hz),
+        log_pitch_spread=float(np.clip(spread, -_SPREAD_LIMIT, _SPREAD_LIMIT)),
+        voicing_logit=float(np.clip(voicing, -_VOICING_LIMIT, _VOICING_LIMIT / 2)),
+        cepstrum=tuple(float(value) for value in cepstrum + difference),
+    )
+
+
+def _levelled(character: Character, own: Profile) -> Character:
+    """The character at the level of the stock voices, or as near to it as its peaks allow; rounded for storage."""
+    gain_db = min(_ACTIVE_LEVEL_DB - own.active_level_db, 20 * math.log10(_HIGHEST_PEAK / own.peak))
+    cepstrum = (character.cepstrum[0] + gain_db * math.log(10) / 20, *character.cepstrum[1:])
+    return Character(
+        round(character.log_f0, 4),
+        round(character.log_pitch_spread, 4),
+        round(character.log_formants, 4),
+        round(character.voicing_logit, 4),
+        round(character.log_rate, 4),
+        tuple(round(value, 4) for value in cepstrum),
+    )
+
+
+def load_cloner(encoder: SpeakerEncoder) -> ConvTtsCloner:
+    """The embedded voice on the CPU, with room for all candidates at once. WeightsError as `models.conv_tts.model.load`."""
+    synthesizer = load("cpu", 3 * 3)
+    return ConvTtsCloner(synthesizer, encoder)
