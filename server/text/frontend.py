@@ -12,7 +12,7 @@ from typing import Literal
 
 from models.base import Phone, Segment
 from server.text.delivery import Delivery, SpeechState
-from server.text.letter_to_sound import english_letter_to_sound
+from server.text.letter_to_sound import letter_to_sound
 from server.text.lexicon import english_lexicon
 from server.text.markup import Break, NonVerbal, PhonemeRun, TextRun, parse_markup
 from server.text.normalize.english import EnglishNormalizer
@@ -54,7 +54,7 @@ class TextFrontEnd:
         if unknown:
             raise ValueError(f"no text front end for: {', '.join(unknown)} (available: en)")
         english_lexicon()
-        english_letter_to_sound()
+        letter_to_sound("en")
         self._american = EnglishNormalizer()
         self._elsewhere = EnglishNormalizer(day_first=True)
         self._minimal = EnglishNormalizer(minimal=True)

@@ -2,9 +2,12 @@
 
 Every letter gives two output slots; the slots are read as in connectionist
 temporal classification (Graves et al. 2006): repeats merge, blanks vanish. The
-weights are trained by ``training/letter_to_sound`` on the lexicon itself.
+weights are trained by ``training/letter_to_sound``, English on its lexicon, the other
+languages on word lists; each file names its letters and its phones.
 """
 
+import json
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -12,25 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
-from models.phones import ARPABET_TO_IPA, VOWELS
+from models.phones import VOWELS
 from server.text.lexicon import PhoneWithStress, Pronunciation
-
-LETTERS = "abcdefghijklmnopqrstuvwxyz'"
-"""Input alphabet; 0 is padding, letter i has the code i + 1."""
 
 SLOTS_PER_LETTER = 2
 BLANK = 0
 
 
-def output_classes() -> tuple[PhoneWithStress, ...]:
+def output_classes(symbols: Sequence[str]) -> tuple[PhoneWithStress, ...]:
     """What the classes 1... mean: consonants, then each vowel unstressed, primary, secondary."""
-    symbols = list(ARPABET_TO_IPA.values())
     consonants = [PhoneWithStress(symbol) for symbol in symbols if symbol not in VOWELS]
     vowels = [PhoneWithStress(symbol, stress) for symbol in symbols if symbol in VOWELS for stress in (0, 1, 2)]
     return (*consonants, *vowels)
 
 
-CLASSES = output_classes()
 MAX_LETTERS = 64
 ROWS_PER_PRODUCT = 12
 
@@ -42,10 +40,14 @@ class LetterToSound:
 
     Tensors: ``embedding`` [letters + 1, C]; per layer i ``layers.i.weight``
     [K, C, C] (tap, in, out) and ``layers.i.bias`` [C]; ``head.weight``
-    [C, slots * (classes + 1)] and ``head.bias``.
+    [C, slots * (classes + 1)] and ``head.bias``. ``letters`` is the input
+    alphabet (0 is padding, letter i has the code i + 1), ``phones`` the symbols
+    that `output_classes` makes the classes of.
     """
 
-    def __init__(self, tensors: dict[str, Matrix]) -> None:
+    def __init__(self, tensors: dict[str, Matrix], letters: str, phones: Sequence[str]) -> None:
+        self.letters = letters
+        self._classes = output_classes(phones)
         widened = {name: np.asarray(value, dtype=np.float32) for name, value in tensors.items()}
         self._embedding = widened["embedding"]
         count = sum(name.endswith(".weight") for name in widened if name.startswith("layers."))
@@ -53,11 +55,11 @@ class LetterToSound:
         self._head = (widened["head.weight"], widened["head.bias"])
 
     def pronounce(self, word: str) -> Pronunciation:
-        """Phones of a lower-case word; letters outside a-z and ' are ignored, long ones read 64 letters at a time."""
-        codes = [LETTERS.index(char) + 1 for char in word if char in LETTERS]
+        """Phones of a lower-case word; letters it does not know are ignored, long ones read 64 letters at a time."""
+        codes = [self.letters.index(char) + 1 for char in word if char in self.letters]
         phones: list[PhoneWithStress] = []
         for start in range(0, len(codes), MAX_LETTERS):
-            phones += _one_primary_stress(*_read_slots(self._scores(np.asarray(codes[start : start + MAX_LETTERS]))))
+            phones += _one_primary_stress(*self._read_slots(self._scores(np.asarray(codes[start : start + MAX_LETTERS]))))
         return tuple(phones)
 
     def _scores(self, codes: NDArray[np.int64]) -> Matrix:
@@ -67,7 +69,20 @@ class LetterToSound:
             hidden = hidden + np.maximum(_convolve(_rms_normalised(hidden), weight) + bias, 0.0)
         weight, bias = self._head
         scores = _product(_rms_normalised(hidden), weight) + bias
-        return scores.reshape(len(codes) * SLOTS_PER_LETTER, len(CLASSES) + 1).astype(np.float32)
+        return scores.reshape(len(codes) * SLOTS_PER_LETTER, len(self._classes) + 1).astype(np.float32)
+
+    def _read_slots(self, scores: Matrix) -> tuple[list[PhoneWithStress], list[float]]:
+        """Best class of each slot, repeats merged and blanks dropped; with the score of each phone."""
+        best = scores.argmax(axis=1)
+        phones: list[PhoneWithStress] = []
+        confidence: list[float] = []
+        previous = BLANK
+        for slot, label in enumerate(best.tolist()):
+            if label not in (BLANK, previous):
+                phones.append(self._classes[label - 1])
+                confidence.append(float(scores[slot, label]))
+            previous = label
+        return phones, confidence
 
 
 def _rms_normalised(hidden: Matrix) -> Matrix:
@@ -99,20 +114,6 @@ def _product(rows: Matrix, weight: Matrix) -> Matrix:
     return np.concatenate([rows[start : start + ROWS_PER_PRODUCT] @ weight for start in starts])
 
 
-def _read_slots(scores: Matrix) -> tuple[list[PhoneWithStress], list[float]]:
-    """Best class of each slot, repeats merged and blanks dropped; with the score of each phone."""
-    best = scores.argmax(axis=1)
-    phones: list[PhoneWithStress] = []
-    confidence: list[float] = []
-    previous = BLANK
-    for slot, label in enumerate(best.tolist()):
-        if label not in (BLANK, previous):
-            phones.append(CLASSES[label - 1])
-            confidence.append(float(scores[slot, label]))
-        previous = label
-    return phones, confidence
-
-
 def _one_primary_stress(phones: list[PhoneWithStress], confidence: list[float]) -> Pronunciation:
     """Keep the surest primary stress, make others secondary; without any, stress the first vowel."""
     primary = [index for index, phone in enumerate(phones) if phone.stress == 1]
@@ -129,6 +130,9 @@ def _one_primary_stress(phones: list[PhoneWithStress], confidence: list[float]) 
 
 
 @cache
-def english_letter_to_sound() -> LetterToSound:
-    """The network of the package, loaded once per process."""
-    return LetterToSound(load((files("server.text") / "letter_to_sound.safetensors").read_bytes()))
+def letter_to_sound(language: str) -> LetterToSound:
+    """The network of the package for a language, loaded once per process."""
+    data = (files("server.text.pronunciations") / f"{language}.safetensors").read_bytes()
+    header_bytes = int.from_bytes(data[:8], "little")
+    said = json.loads(data[8 : 8 + header_bytes])["__metadata__"]
+    return LetterToSound(load(data), said["letters"], said["phones"].split())

@@ -6,7 +6,7 @@ from anyascii import anyascii
 
 from models.phones import VOWELS
 from server.text.heteronyms import part_of_speech
-from server.text.letter_to_sound import english_letter_to_sound
+from server.text.letter_to_sound import letter_to_sound
 from server.text.lexicon import (
     Lexicon,
     PhoneWithStress,
@@ -102,7 +102,7 @@ def _compose(lexicon: Lexicon, word: str) -> Pronunciation:
     if len(letters) < 6 and (len(letters) == 1 or letters.isupper() or unspeakable):
         return tuple(phone for char in ascii_letters for phone in _LETTER_NAMES[char])
     compound = _compound(lexicon, letters.lower())
-    return compound or english_letter_to_sound().pronounce(letters.lower())
+    return compound or letter_to_sound("en").pronounce(letters.lower())
 
 
 def _compound(lexicon: Lexicon, word: str) -> Pronunciation | None:

@@ -1,9 +1,11 @@
-"""Train the letter-to-sound network on the lexicon and measure it on words held out.
+"""Train a letter-to-sound network on pronunciations and measure it on words held out.
 
-    python -m training.letter_to_sound.train --epochs 5 \
-        --output server/text/letter_to_sound.safetensors --report training/reports/letter_to_sound.md
+    python -m training.letter_to_sound.train --language en --epochs 5
+    python -m training.letter_to_sound.train --language de --epochs 25 --channels 96 --text-folder FOLDER
 
-One word in twenty is held out (by a checksum of its spelling, so the split never
+English learns from its lexicon, every other language from what espeak-ng says about the words of a
+text (`training.letter_to_sound.word_lists`); the words that such a network gets wrong then go into a
+small lexicon beside it. One word in twenty is held out (by a checksum of its spelling, so the split never
 moves). Loss: connectionist temporal classification over two slots per letter.
 """
 
@@ -11,6 +13,7 @@ import argparse
 import json
 import time
 import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,11 +23,14 @@ import torch
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
-from server.text.letter_to_sound import BLANK, CLASSES, LETTERS, SLOTS_PER_LETTER, LetterToSound
+from models.phones import PHONES
+from server.text.letter_to_sound import BLANK, SLOTS_PER_LETTER, LetterToSound, output_classes
 from server.text.lexicon import PhoneWithStress, Pronunciation, english_lexicon
-from training.letter_to_sound.measure import Score, score_words
+from training.letter_to_sound.measure import Score, report, score_words
+from training.letter_to_sound.word_lists import gather_words, write_lexicon
 
-CHANNELS = 128
+FOLDER = Path("server/text/pronunciations")
+REPORT = Path("training/reports/letter_to_sound.md")
 TAPS = 5
 LAYERS = 5
 BATCH_WORDS = 256
@@ -35,11 +41,12 @@ HELD_OUT_ONE_IN = 20
 class Network(nn.Module):
     """Residual convolutions over letters; the same arithmetic as `LetterToSound`."""
 
-    def __init__(self) -> None:
+    def __init__(self, letters: str, phones: Sequence[str], channels: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(len(LETTERS) + 1, CHANNELS, padding_idx=0)
-        self.convolutions = nn.ModuleList(nn.Conv1d(CHANNELS, CHANNELS, TAPS, padding=TAPS // 2) for _ in range(LAYERS))
-        self.head = nn.Linear(CHANNELS, SLOTS_PER_LETTER * (len(CLASSES) + 1))
+        self.letters, self.phones = letters, tuple(phones)
+        self.embedding = nn.Embedding(len(letters) + 1, channels, padding_idx=0)
+        self.convolutions = nn.ModuleList(nn.Conv1d(channels, channels, TAPS, padding=TAPS // 2) for _ in range(LAYERS))
+        self.head = nn.Linear(channels, SLOTS_PER_LETTER * (len(output_classes(phones)) + 1))
 
     def forward(self, codes: Tensor) -> Tensor:
         """Letter codes [B, L] (0 pads the end) to log probabilities [B, L * slots, classes + 1]."""
@@ -63,6 +70,10 @@ class Network(nn.Module):
             named[f"layers.{index}.bias"] = convolution.bias
         return {name: value.detach().half().contiguous().numpy() for name, value in named.items()}
 
+    def frozen(self) -> LetterToSound:
+        """As the server runs it."""
+        return LetterToSound(self.tensors(), self.letters, self.phones)
+
 
 def _rms_normalised(hidden: Tensor) -> Tensor:
     return hidden / (hidden.square().mean(-1, keepdim=True) + 1e-6).sqrt()
@@ -74,17 +85,16 @@ class Example:
     labels: list[int]
 
 
-def split_words(spellings: dict[str, Pronunciation]) -> tuple[list[str], list[str]]:
+def split_words(spellings: Mapping[str, Pronunciation]) -> tuple[list[str], list[str]]:
     """Training words and held-out words."""
     held_out = [word for word in spellings if zlib.crc32(word.encode()) % HELD_OUT_ONE_IN == 0]
     held_set = set(held_out)
     return [word for word in spellings if word not in held_set], held_out
 
 
-def make_example(word: str, phones: Pronunciation) -> Example | None:
+def make_example(word: str, phones: Pronunciation, letters: str, index_of: Mapping[PhoneWithStress, int]) -> Example | None:
     """Codes and labels; None where the slots are too few for the phones (abbreviations)."""
-    index_of = {phone: index + 1 for index, phone in enumerate(CLASSES)}
-    codes = [LETTERS.index(char) + 1 for char in word]
+    codes = [letters.index(char) + 1 for char in word]
     labels = [index_of[PhoneWithStress(*phone)] for phone in phones]
     repeats = sum(one == two for one, two in pairwise(labels))
     return Example(codes, labels) if len(labels) + repeats <= SLOTS_PER_LETTER * len(codes) else None
@@ -113,13 +123,26 @@ def batch_loss(network: Network, batch: list[Example]) -> Tensor:
     return loss
 
 
-def train(epochs: int, output: Path, report: Path, command: str) -> None:
-    spellings = dict(english_lexicon().spellings())
+def alphabet(words: Iterable[str]) -> str:
+    """The letters of the words, in order; English comes out as a to z."""
+    return "".join(sorted({char for word in words for char in word}))
+
+
+def inventory(pronunciations: Iterable[Pronunciation]) -> tuple[str, ...]:
+    """The phones in use, in the order of `models.phones.PHONES`."""
+    used = {phone.symbol for phones in pronunciations for phone in phones}
+    return tuple(symbol for symbol in PHONES if symbol in used)
+
+
+def train(spellings: Mapping[str, Pronunciation], epochs: int, channels: int, output: Path) -> tuple[Network, Score]:
+    """The trained network, saved, and its score on the words held out."""
     train_words, held_out = split_words(spellings)
-    examples = [example for word in train_words if (example := make_example(word, spellings[word]))]
     torch.manual_seed(7)
     generator = np.random.default_rng(7)
-    network = Network()
+    network = Network(alphabet(spellings), inventory(spellings.values()), channels)
+    index_of = {phone: index + 1 for index, phone in enumerate(output_classes(network.phones))}
+    made = (make_example(word, spellings[word], network.letters, index_of) for word in train_words)
+    examples = [example for example in made if example]
     steps = epochs * (len(examples) // BATCH_WORDS + 1)
     optimizer = torch.optim.AdamW(network.parameters(), lr=PEAK_LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LEARNING_RATE, total_steps=steps, pct_start=0.1)
@@ -136,24 +159,40 @@ def train(epochs: int, output: Path, report: Path, command: str) -> None:
             optimizer.step()
             schedule.step()
             losses.append(float(loss.detach()))
-        save_file(network.tensors(), output)
-        score = score_words(LetterToSound(network.tensors()), {word: spellings[word] for word in held_out})
-        line = {"epoch": epoch + 1, "loss": float(np.mean(losses)), "seconds": time.monotonic() - started}
-        print(json.dumps(line | score.figures()), flush=True)
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(score.report(command, len(examples), output.stat().st_size, time.monotonic() - started))
+        if epoch % 5 == 4 or epoch + 1 == epochs:
+            score = score_words(network.frozen(), {word: spellings[word] for word in held_out})
+            line = {"epoch": epoch + 1, "loss": float(np.mean(losses)), "seconds": time.monotonic() - started}
+            print(json.dumps(line | score.figures()), flush=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    save_file(network.tensors(), output, {"letters": network.letters, "phones": " ".join(network.phones)})
+    return network, score
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--language", default="en")
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--channels", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--output", type=Path, default=Path("server/text/letter_to_sound.safetensors"))
-    parser.add_argument("--report", type=Path, default=Path("training/reports/letter_to_sound.md"))
+    parser.add_argument("--text-folder", type=Path, help="folder of sentences.<language>.txt; not for English")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where weights and lexicon go")
+    parser.add_argument("--report", type=Path, default=REPORT)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    command = f"python -m training.letter_to_sound.train --epochs {arguments.epochs}"
-    train(arguments.epochs, arguments.output, arguments.report, command)
+    started = time.monotonic()
+    language: str = arguments.language
+    if language == "en":
+        spellings = english_lexicon().spellings()
+    else:
+        words = gather_words(arguments.text_folder, language)
+        spellings = words.spellings
+    output = arguments.folder / f"{language}.safetensors"
+    network, score = train(spellings, arguments.epochs, arguments.channels, output)
+    entries = 0
+    if language != "en":
+        entries = write_lexicon(arguments.folder / f"{language}.txt", words, network.frozen())
+    trained_words = len(spellings) - score.words
+    report(arguments.report, language, score, trained_words, entries, output.stat().st_size, time.monotonic() - started)
 
 
 if __name__ == "__main__":
