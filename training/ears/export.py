@@ -18,8 +18,8 @@ from models.whisper.config import WhisperConfig
 from models.whisper.features import FeatureSettings
 from models.whisper.model import load
 from training.ears.alignment import find_heads
+from training.ears.learner import make_config
 from training.ears.tokenizer import SPECIAL_TOKENS
-from training.ears.train import make_config
 
 MAX_WINDOW_S = 15
 """The longest item of the corpus; `models.whisper.model` reads it, others ignore it."""
