@@ -18,8 +18,9 @@ The engine knows models only through this file, which needs nothing but NumPy,
 so the whole server runs (and is tested) with fakes on a machine without torch.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import numpy as np
@@ -78,6 +79,21 @@ class Character:
     """Log of the factor on the speaking rate."""
     cepstrum: tuple[float, ...] = ()
     """Added to the model's log spectrum, as its first cepstral coefficients (on the model's own frequency axis)."""
+
+    @classmethod
+    def mixed(cls, parts: "Sequence[tuple[Character, float]]") -> "Character":
+        """Characters by weight; the weights add up to 1."""
+
+        def weigh(values: Sequence[float]) -> float:
+            return math.fsum(value * weight for value, (_, weight) in zip(values, parts, strict=True))
+
+        order = max(len(character.cepstrum) for character, _ in parts)
+        padded = [character.cepstrum + (0.0,) * (order - len(character.cepstrum)) for character, _ in parts]
+        numbers = (field.name for field in fields(cls) if field.name != "cepstrum")
+        return cls(
+            **{name: weigh([getattr(character, name) for character, _ in parts]) for name in numbers},
+            cepstrum=tuple(weigh(column) for column in zip(*padded, strict=True)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

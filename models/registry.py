@@ -4,10 +4,12 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from models.base import Recognizer, Synthesizer
+from models.base import Recognizer, Synthesizer, VoiceCloner
 
 SYNTHESIZERS = {"conv_tts": "models.conv_tts.model:load"}
 RECOGNIZERS = {"whisper": "models.whisper.model:load"}
+CLONERS = {"conv_tts": "models.conv_tts.cloning:load_cloner"}
+SPEAKER_ENCODER = "models.speaker_encoder.model:load"
 
 
 class UnknownFamily(ValueError):
@@ -29,9 +31,19 @@ def load_recognizer(name: str, device: str, max_batch: int) -> Recognizer:
     return model
 
 
+def load_cloner(name: str) -> VoiceCloner:
+    """Load what makes voices for a family of synthesizers, on the CPU. Raises as `load_synthesizer`."""
+    cloner: VoiceCloner = _load(CLONERS, name)(_import(SPEAKER_ENCODER)())
+    return cloner
+
+
 def _load(table: Mapping[str, str], name: str) -> Any:
     try:
-        module, _, function = table[name].partition(":")
+        return _import(table[name])
     except KeyError:
         raise UnknownFamily(f"model family {name!r} is not known; known families: {', '.join(sorted(table))}") from None
+
+
+def _import(path: str) -> Any:
+    module, _, function = path.partition(":")
     return getattr(importlib.import_module(module), function)

@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from server.catalog import build_catalog
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from server.engine.engine import Engine
+    from server.own_voices import OwnVoices
     from server.services import Services
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -38,6 +40,12 @@ class Listening:
 
 def key_store(settings: Settings) -> KeyStore:
     return KeyStore(settings.data_dir / "keys.json")
+
+
+def own_voices(settings: Settings) -> "OwnVoices":
+    from server.own_voices import OwnVoices
+
+    return OwnVoices(settings.data_dir / "voices", settings.speech_model)
 
 
 def check_exposure(settings: Settings, keys: KeyStore) -> None:
@@ -79,8 +87,9 @@ def build(settings: Settings) -> "Services":
     check_exposure(settings, keys)
     import torch
 
-    from models.registry import load_recognizer, load_synthesizer
+    from models.registry import load_cloner, load_recognizer, load_synthesizer
     from models.silero_vad import SileroDetector
+    from server.engine.cloning import Cloning
     from server.engine.engine import Engine
     from server.metrics import Metrics
     from server.pronunciations import PronunciationStore
@@ -93,19 +102,20 @@ def build(settings: Settings) -> "Services":
     limits = settings.limits
     synthesizer = load_synthesizer(settings.speech_model, device, limits.max_speech_sessions)
     recognizer = load_recognizer(settings.recognition_model, device, max_batch=16)
-    metrics = Metrics()
+    metrics, detector, front_end = Metrics(), SileroDetector(), TextFrontEnd()
     engine = Engine(
         synthesizers={settings.speech_model: synthesizer},
         recognizers={settings.recognition_model: recognizer},
-        detector=SileroDetector(),
-        front_end=TextFrontEnd(),
+        detector=detector,
+        front_end=front_end,
         limits=limits,
         metrics=metrics,
     )
     catalog = build_catalog(settings.speech_model, settings.recognition_model, settings.model_ids)
-    voices = VoiceStore(synthesizer.info.voices)
+    voices = VoiceStore(synthesizer.info.voices, own_voices(settings))
+    cloning = Cloning(partial(load_cloner, settings.speech_model), detector, front_end)
     pronunciations = PronunciationStore(settings.data_dir / "pronunciations")
-    return Services(engine, voices, catalog, keys, settings, metrics, pronunciations)
+    return Services(engine, voices, catalog, keys, settings, metrics, pronunciations, cloning)
 
 
 @contextlib.asynccontextmanager

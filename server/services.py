@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from server.catalog import Catalog
 from server.config import Settings
+from server.engine.cloning import Cloning
 from server.engine.engine import Engine
 from server.keys import KeyStore
 from server.metrics import Metrics
@@ -20,3 +21,4 @@ class Services:
     settings: Settings
     metrics: Metrics
     pronunciations: PronunciationStore
+    cloning: Cloning

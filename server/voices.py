@@ -1,4 +1,4 @@
-"""Voice store: list, look up, mix. Voices are records of the models; nothing here touches a file.
+"""Voice store: list, look up, mix. Voices are records of the models and those that users made.
 
 A client written for Cartesia's cloud names voices of its library. The ids that
 documents, samples and SDKs use by default are answered by a local voice of the
@@ -9,8 +9,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from models.base import Voice
+from models.base import Character, Voice
 from server.errors import InvalidRequest, VoiceNotFound
+from server.own_voices import OwnVoice, OwnVoices
 
 STAND_INS: Mapping[str, tuple[str, str]] = {
     "f786b574-daa5-4673-aa0c-cbe3e8534c02": ("Katie", "feminine"),
@@ -30,20 +31,51 @@ _MAX_MIX_PARTS = 8
 class VoiceStore:
     """The voices of this server, in a stable order; the first is the default."""
 
-    def __init__(self, voices: Iterable[Voice], stand_ins: Mapping[str, tuple[str, str]] = STAND_INS) -> None:
-        self._voices = tuple(voices)
-        if not self._voices:
+    def __init__(self, voices: Iterable[Voice], own: OwnVoices, stand_ins: Mapping[str, tuple[str, str]] = STAND_INS) -> None:
+        self.own = own
+        self._stock = tuple(voices)
+        self._stand_ins = stand_ins
+        self._seen: dict[str, tuple[Sequence[OwnVoice], Sequence[OwnVoice], Voices]] = {}
+        self.of("")  # refuses unusable stock voices at once
+
+    def of(self, owner_id: str) -> "Voices":
+        """What one owner sees: the stock voices, the server's own ones, and his or hers."""
+        shared = self.own.list("")
+        private = self.own.list(owner_id) if owner_id else ()
+        seen = self._seen.get(owner_id)
+        if seen is None or seen[0] is not shared or seen[1] is not private:
+            seen = (shared, private, Voices(self._stock, (*private, *shared), owner_id, self._stand_ins))
+            self._seen[owner_id] = seen
+        return seen[2]
+
+
+class Voices:
+    """The voices that one owner sees. A stock voice's name wins over an own voice's, a newer one's over an older one's."""
+
+    def __init__(
+        self, stock: Sequence[Voice], own: Sequence[OwnVoice], owner_id: str, stand_ins: Mapping[str, tuple[str, str]]
+    ) -> None:
+        self._voices = (*stock, *(made.voice for made in own))
+        self._own = {made.voice.id: made for made in own}
+        self.owner_id = owner_id
+        self.speakers = tuple(sorted({name for voice in stock for name, _ in voice.speakers}))
+        """Every speaker of the model that a stock voice has."""
+        if not stock:
             raise ValueError("a voice store needs at least one voice")
-        self._by_id = {voice.id.lower(): voice for voice in self._voices}
-        self._by_name = {voice.name.lower(): voice for voice in self._voices}
-        if len(self._by_id) != len(self._voices) or len(self._by_name) != len(self._voices):
+        if any(len({key(voice).lower() for voice in stock}) != len(stock) for key in (_id_of, _name_of)):
             raise ValueError("voice ids and names must be unique")
+        self._by_id = {voice.id.lower(): voice for voice in self._voices}
+        self._by_name = {voice.name.lower(): voice for voice in reversed(self._voices)}
         self._stand_ins = {
             foreign: self._of_gender(gender) for foreign, (_, gender) in stand_ins.items() if foreign not in self._by_id
         }
 
     def list(self) -> list[Voice]:
         return list(self._voices)
+
+    def made(self, voice_id: str) -> OwnVoice | None:
+        """What is known of a voice that a user made; None for any other voice."""
+        return self._own.get(voice_id)
 
     def languages(self) -> tuple[str, ...]:
         """Every language some voice speaks, sorted."""
@@ -83,6 +115,7 @@ class VoiceStore:
         for voice, weight in parts:
             for speaker, share in voice.speakers:
                 speakers[speaker] = speakers.get(speaker, 0.0) + share * weight / total
+        character = Character.mixed([(voice.character, weight / total) for voice, weight in parts])
         first = voices[0]
         genders = {voice.gender for voice in voices}
         shares = [(voice, weight / total) for voice, weight in parts]
@@ -94,6 +127,7 @@ class VoiceStore:
             locale=first.locale,
             gender=first.gender if len(genders) == 1 else "gender_neutral",
             speakers=tuple(speakers.items()),
+            character=character,
         )
 
     def _mixture(self, text: str) -> Voice:
@@ -110,3 +144,11 @@ class VoiceStore:
 
     def _of_gender(self, gender: str) -> Voice:
         return next((voice for voice in self._voices if voice.gender == gender), self._voices[0])
+
+
+def _id_of(voice: Voice) -> str:
+    return voice.id
+
+
+def _name_of(voice: Voice) -> str:
+    return voice.name

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from models.base import (
+    Character,
+    ClonedSpeech,
     Hypothesis,
     Pcm,
     Phone,
@@ -205,6 +207,21 @@ class FakeDetector:
             (0.95 if float(np.sqrt(np.mean(frame**2))) > 0.01 else 0.02, state)
             for frame, state in zip(frames, states, strict=True)
         ]
+
+
+class FakeCloner:
+    """Gives every clip the speaker "anna" and a pitch that is the number of zero crossings per second, over 100."""
+
+    def __init__(self) -> None:
+        self.clips: list[Pcm] = []
+
+    def clone(self, pcm: Pcm, segments: Sequence[Segment]) -> ClonedSpeech:
+        assert segments
+        self.clips.append(pcm)
+        crossings = int(np.sum(pcm[1:] * pcm[:-1] < 0)) * 16_000 / len(pcm)
+        if crossings < 20:
+            raise ValueError("nothing in it is voiced")
+        return ClonedSpeech((("anna", 1.0),), Character(log_f0=round(crossings / 10_000, 4), cepstrum=(0.1, -0.2)), 0.9)
 
 
 WORD_S = 0.25

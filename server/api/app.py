@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from server.api import health, pronunciation_dicts, stt, stt_turns_ws, stt_ws, tts, tts_ws, voices
+from server.api import health, pronunciation_dicts, stt, stt_turns_ws, stt_ws, tts, tts_ws, voice_making, voices
 from server.api.gate import Gate
 from server.api.problems import MethodNotAllowed
 from server.errors import InvalidRequest, NotFound
@@ -24,7 +24,13 @@ HTTP_ROUTES: tuple[tuple[str, str, HttpHandler], ...] = (
     ("GET", "/livez", health.live),
     ("GET", "/readyz", health.ready),
     ("GET", "/voices", voices.list_voices),
+    ("POST", "/voices", voice_making.create_voice),
+    ("POST", "/voices/clone", voice_making.clone_voice),
+    ("POST", "/voices/clone/clip", voice_making.clone_clip),
+    ("POST", "/voices/mix", voice_making.mix_voices),
     ("GET", "/voices/{voice_id}", voices.get_voice),
+    ("PATCH", "/voices/{voice_id}", voices.update_voice),
+    ("DELETE", "/voices/{voice_id}", voices.delete_voice),
     ("GET", "/pronunciation-dicts", pronunciation_dicts.list_dictionaries),
     ("POST", "/pronunciation-dicts", pronunciation_dicts.create_dictionary),
     ("GET", "/pronunciation-dicts/{id}", pronunciation_dicts.get_dictionary),

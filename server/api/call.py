@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from server.services import Services
+from server.voices import Voices
 
 _SCOPE_KEY = "descant.call"
 
@@ -20,6 +21,11 @@ class Call:
     received_s: float
     """time.perf_counter() when the request reached the application."""
     key_id: str = ""
+
+    @property
+    def voices(self) -> Voices:
+        """The voices that this caller sees."""
+        return self.services.voices.of(self.key_id)
 
 
 def attach(scope: MutableMapping[str, Any], call: Call) -> None:

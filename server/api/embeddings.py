@@ -1,37 +1,69 @@
-"""Voices as the 192 numbers that clients of 2024 send back instead of an id.
+"""Voices as the 192 numbers that clients of 2024 read, keep, mix and send back instead of an id.
 
-The models here have no such space. The numbers carry the id of a local voice,
-one byte each, so that a client that reads ``voice["embedding"]`` and sends it
-back unchanged gets the voice it read. Any other vector is refused.
+The numbers are the voice itself: its mixture of the model's speakers and its character. They are linear, so a client
+that averages two vectors gets the voice between the two. Vectors that were not made here are refused.
 """
 
 from collections.abc import Sequence
+from dataclasses import fields
+
+import numpy as np
+
+from models.base import Character, Voice
+from server.voices import Voices
 
 EMBEDDING_SIZE = 192
 _MARK = (-0.40625, 0.71875)
-"""Binary fractions, exact in every float format a client may keep them in."""
+"""Binary fractions, exact in every float format a client may keep them in; a weighted mean of vectors keeps them."""
+_MOST_SPEAKERS = 24
+_NUMBERS = tuple(field.name for field in fields(Character) if field.name != "cepstrum")
+_LARGEST = 4.0
+"""No number of a character is larger: a factor of 55."""
+_SAME = 1e-5
 
 
-def embedding_of(voice_id: str) -> list[float]:
-    """192 numbers in -1..1 for an id of at most 189 bytes."""
-    encoded = voice_id.encode("utf-8")
-    if len(encoded) > EMBEDDING_SIZE - 3:
-        raise ValueError("voice id too long")
-    numbers = [*_MARK, len(encoded) / 256, *(byte / 256 for byte in encoded)]
+def embedding_of(voice: Voice, voices: Voices) -> list[float]:
+    """The numbers of a voice: a mark, the language, the weight of each speaker, the character."""
+    weights = dict(voice.speakers)
+    character = voice.character
+    numbers = [
+        *_MARK,
+        *((ord(letter) - 96) / 32 for letter in voice.language[:2]),
+        *(weights.get(name, 0.0) for name in voices.speakers),
+        *(0.0,) * (_MOST_SPEAKERS - len(voices.speakers)),
+        *(getattr(character, name) for name in _NUMBERS),
+        *character.cepstrum,
+    ]
     return numbers + [0.0] * (EMBEDDING_SIZE - len(numbers))
 
 
-def voice_id_of(embedding: Sequence[object]) -> str | None:
-    """The id in a vector made by `embedding_of`, None for any other vector."""
-    numbers = [number for number in embedding if isinstance(number, int | float)]
+def voice_of(embedding: Sequence[object], voices: Voices) -> Voice | None:
+    """The voice in a vector made by `embedding_of`, or in a weighted mean of such; None for any other vector.
+
+    A vector with the numbers of a known voice gives that voice, with its id and name.
+    """
+    numbers = [float(n) for n in embedding if isinstance(n, int | float) and not isinstance(n, bool) and abs(n) <= _LARGEST]
     if len(numbers) != EMBEDDING_SIZE or len(embedding) != EMBEDDING_SIZE:
         return None
     if any(abs(number - mark) > 1e-3 for number, mark in zip(numbers, _MARK, strict=False)):
         return None
-    if not all(0 <= number < 1 for number in numbers[2:]):
+    language = "".join(chr(round(number * 32) + 96) for number in numbers[2:4] if number > 0)
+    rest = numbers[4 + _MOST_SPEAKERS :]
+    weights = np.array(numbers[4 : 4 + len(voices.speakers)])
+    if language not in voices.languages() or weights.min() < -1e-6 or abs(weights.sum() - 1) > 1e-3:
         return None
-    length, *encoded = (round(number * 256) for number in numbers[2:])
-    try:
-        return bytes(encoded[:length]).decode("utf-8")
-    except ValueError:
-        return None
+    given = np.array(numbers)
+    for voice in voices.list():
+        if np.abs(given - embedding_of(voice, voices)).max() < _SAME:
+            return voice
+    cepstrum = np.trim_zeros(rest[len(_NUMBERS) :], "b")
+    return Voice(
+        id="embedding",
+        name="Embedding",
+        description="A voice given by its numbers.",
+        language=language,
+        locale=next(voice.locale for voice in voices.list() if voice.language == language),
+        gender="",
+        speakers=tuple((name, float(w)) for name, w in zip(voices.speakers, weights / weights.sum(), strict=True) if w > 0),
+        character=Character(**dict(zip(_NUMBERS, rest, strict=False)), cepstrum=tuple(cepstrum)),
+    )

@@ -16,6 +16,7 @@ from server.api.call import Call
 from server.api.versions import default_buffer_delay_ms
 from server.api.voice_specifier import experimental_controls, find_voice
 from server.errors import InvalidRequest
+from server.text.delivery import checked_emotion
 from server.types import (
     MAX_BUFFER_DELAY_RANGE_MS,
     MAX_TRANSCRIPT_CHARS,
@@ -82,12 +83,13 @@ class GenerationConfigBody(Body):
     emotion: str | None = None
 
     def to_controls(self) -> Controls:
-        """Out-of-range numbers are moved into range: LiveKit sends speeds up to 2.0."""
+        """Out-of-range numbers are moved into range: LiveKit sends speeds up to 2.0. Raises InvalidRequest for an
+        unknown emotion."""
         return Controls(
             speed=_clamp("generation_config.speed", self.speed, SPEED_RANGE),
             volume=_clamp("generation_config.volume", self.volume, VOLUME_RANGE),
             pitch_semitones=_clamp("generation_config.pitch", self.pitch, PITCH_RANGE_SEMITONES),
-            emotion=self.emotion.strip().lower() if self.emotion else None,
+            emotion=checked_emotion(self.emotion, "generation_config.emotion"),
         )
 
 
@@ -156,8 +158,8 @@ class SpeechBody(Body):
         if self.model_id is None:
             raise InvalidRequest("model_id: is required", field="model_id")
         family = services.catalog.speech_family(self.model_id)
-        voice = find_voice(self.voice, services.voices)
-        language = self._language(services.voices.languages()) or voice.language
+        voice = find_voice(self.voice, call.voices)
+        language = self._language(call.voices.languages()) or voice.language
         delay_ms = self.buffer_delay_ms()
         return SpeechRequest(
             family=family,

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from models.base import Voice
-from server.api.embeddings import voice_id_of
+from server.api.embeddings import voice_of
 from server.errors import InvalidRequest
 from server.types import SPEED_RANGE, Controls
-from server.voices import VoiceStore
+from server.voices import Voices
 
 _NAMED_SPEEDS = {"slowest": -1.0, "slow": -0.5, "normal": 0.0, "fast": 0.5, "fastest": 1.0}
 _EMOTIONS = {"anger": "angry", "positivity": "happy", "surprise": "surprised", "sadness": "sad", "curiosity": "curious"}
@@ -18,7 +18,7 @@ def is_embedding(value: Any) -> bool:
     return isinstance(value, Mapping) and not isinstance(value.get("id"), str) and "embedding" in value
 
 
-def find_voice(value: Any, voices: VoiceStore) -> Voice:
+def find_voice(value: Any, voices: Voices) -> Voice:
     """The voice meant by an id, ``{"id"}``, ``{"mode":"id","id"}`` or an embedding this server gave out.
 
     Raises InvalidRequest for any other form and VoiceNotFound for an unknown id.
@@ -31,7 +31,7 @@ def find_voice(value: Any, voices: VoiceStore) -> Voice:
         if isinstance(value.get("id"), str):
             return voices.get(value["id"])
         if isinstance(value.get("embedding"), list):
-            return _by_embedding(value["embedding"], voices)
+            return voice_by_embedding(value["embedding"], voices)
     raise InvalidRequest('voice: must be a voice id or {"mode": "id", "id": "<voice id>"}', field="voice")
 
 
@@ -46,14 +46,14 @@ def experimental_controls(value: Any) -> Controls:
     return Controls(speed=_speed(given.get("speed")), emotion=_emotion(given.get("emotion")))
 
 
-def _by_embedding(embedding: list[Any], voices: VoiceStore) -> Voice:
-    voice_id = voice_id_of(embedding)
-    if voice_id is None:
+def voice_by_embedding(embedding: list[Any], voices: Voices, field: str = "voice.embedding") -> Voice:
+    """Raises InvalidRequest for numbers that were not made here."""
+    voice = voice_of(embedding, voices)
+    if voice is None:
         raise InvalidRequest(
-            "voice.embedding: voices are chosen by id here; only an embedding that this server gave out is taken",
-            field="voice.embedding",
+            f"{field}: only an embedding that this server gave out, or a weighted mean of such, is taken", field=field
         )
-    return voices.get(voice_id)
+    return voice
 
 
 def _speed(value: Any) -> float:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli import bench, doctor, keys, serve, speech
+from server.cli import bench, cloning, doctor, keys, serve, speech
 from server.config import ConfigError
 from server.errors import DescantError
 from server.json_file import JsonFileError
@@ -51,6 +51,7 @@ app.command("serve")(serve.serve)
 app.command("speak")(speech.speak)
 app.command("transcribe")(speech.transcribe)
 app.command("voices")(speech.voices)
+app.command("clone")(cloning.clone)
 app.command("doctor")(doctor.doctor)
 app.add_typer(keys.app, name="keys")
 app.add_typer(bench.app, name="bench")

@@ -75,7 +75,7 @@ def _announce_json(listening: Listening) -> None:
 
 def _announce(listening: Listening) -> None:
     services, where = listening.services, _describe(listening)
-    voices = services.voices.list()
+    voices = services.voices.of("").list()
     asked = services.keys.list() or services.settings.require_keys
     keys = "required" if asked else "not needed on loopback (clients may send any)"
     device = where["device"] if where["device"] != "cpu" else f"cpu, {services.settings.threads} thread(s) per model"

@@ -13,8 +13,11 @@ from rich.console import Console
 from server.config import load_settings
 from server.errors import InvalidRequest
 from server.keyterms import checked_keyterms
+from server.main import own_voices
+from server.text.delivery import checked_emotion
 from server.types import (
     MP3_BIT_RATES_BPS,
+    NO_PRONUNCIATIONS,
     AudioFormat,
     Container,
     Controls,
@@ -36,6 +39,8 @@ def speak(
     speed: Annotated[float, typer.Option(min=0.6, max=1.5, help="1.5 is half as fast again.")] = 1.0,
     volume: Annotated[float, typer.Option(min=0.5, max=2.0, help="Factor on the amplitude.")] = 1.0,
     pitch: Annotated[float, typer.Option(min=-12, max=12, help="Shift in semitones.")] = 0.0,
+    emotion: Annotated[str | None, typer.Option(help="Such as excited, sad or calm.")] = None,
+    pronunciation_dict_id: Annotated[str | None, typer.Option(help="Dictionary made on this server without a key.")] = None,
     sample_rate: Annotated[int, typer.Option(help="Hz; 24000 is the model's own.")] = 24000,
     device: Device = None,
     as_json: AsJson = False,
@@ -46,8 +51,8 @@ def speak(
         text = typer.get_text_stream("stdin").read()
     if not text.strip():
         raise InvalidRequest("text: is empty", field="text")
-    controls = Controls(speed=speed, volume=volume, pitch_semitones=pitch)
-    body, result = asyncio.run(_speak(text, audio_format, voice, controls, device))
+    controls = Controls(speed, volume, pitch, checked_emotion(emotion, "emotion"))
+    body, result = asyncio.run(_speak(text, audio_format, voice, controls, pronunciation_dict_id, device))
     output.write_bytes(_whole_file(audio_format, body))
     if as_json:
         typer.echo(json.dumps({"file": str(output), **result}))
@@ -59,19 +64,29 @@ def speak(
 
 
 async def _speak(
-    text: str, audio_format: AudioFormat, voice: str | None, controls: Controls, device: str | None
+    text: str,
+    audio_format: AudioFormat,
+    voice: str | None,
+    controls: Controls,
+    pronunciation_dict_id: str | None,
+    device: str | None,
 ) -> tuple[bytes, dict[str, float]]:
     from server.audio.output import OutputChain
     from server.main import build, running_engine
 
     with Console(stderr=True).status("loading models …"):
         services = build(load_settings(flags={"device": device}))
-    chosen = services.voices.find(voice) if voice else services.voices.list()[0]
+    chosen = services.voices.of("").find(voice) if voice else services.voices.of("").list()[0]
+    pronunciations = NO_PRONUNCIATIONS
+    if pronunciation_dict_id is not None:
+        found = services.pronunciations.get("", pronunciation_dict_id, "pronunciation_dict_id")
+        pronunciations = found.pronunciations
     async with running_engine(services) as engine:
         start_s = time.perf_counter()
         request = SpeechRequest(
-            services.settings.speech_model, chosen, str(uuid.uuid4()), controls=controls, received_s=start_s
-        )
+            services.settings.speech_model, chosen, str(uuid.uuid4()), chosen.language, controls,
+            pronunciations=pronunciations, received_s=start_s,
+        )  # fmt: skip
         stream = engine.speak(request)
         chain = OutputChain(audio_format, stream.sample_rate_hz)
         first_s, samples = 0.0, 0
@@ -158,11 +173,12 @@ async def _transcribe(data: bytes, keyterms: tuple[str, ...], device: str | None
 
 
 def voices(as_json: AsJson = False) -> None:
-    """List the voices that the installed model speaks with."""
+    """List the voices that the installed model speaks with, and those that were cloned on this machine."""
     from models.registry import load_synthesizer
     from server.voices import VoiceStore
 
-    store = VoiceStore(load_synthesizer(load_settings().speech_model, "cpu", 1).info.voices)
+    settings = load_settings()
+    store = VoiceStore(load_synthesizer(settings.speech_model, "cpu", 1).info.voices, own_voices(settings)).of("")
     rows = [
         {"id": voice.id, "name": voice.name, "locale": voice.locale, "gender": voice.gender, "description": voice.description}
         for voice in store.list()

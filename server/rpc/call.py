@@ -16,6 +16,7 @@ import grpc.aio
 from server.errors import DescantError, InternalError, Unauthorized
 from server.keys import key_in_headers, keys_are_required
 from server.services import Services
+from server.voices import Voices
 
 _log = logging.getLogger("descant.rpc")
 
@@ -39,6 +40,11 @@ class Call:
     received_s: float
     """time.perf_counter() when the call arrived."""
     key_id: str = ""
+
+    @property
+    def voices(self) -> Voices:
+        """The voices that this caller sees."""
+        return self.services.voices.of(self.key_id)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from server.errors import InvalidRequest
 from server.keyterms import checked_keyterms
 from server.pb import speech_pb2
 from server.rpc.call import Call
+from server.text.delivery import checked_emotion
 from server.turns import TURN_RANGES, turn_settings
 from server.types import (
     MAX_BUFFER_DELAY_RANGE_MS,
@@ -34,7 +35,7 @@ _Number = TypeVar("_Number", int, float)
 
 
 def speech_request(config: speech_pb2.SynthesisConfig, call: Call) -> SpeechRequest:
-    """Raises InvalidRequest, ModelNotFound or VoiceNotFound naming the field and listing what it takes."""
+    """Raises InvalidRequest, ModelNotFound, VoiceNotFound or NotFound naming the field and listing what it takes."""
     services = call.services
     given: dict[str, Any] = {}
     _require(config.model, "config.model", sorted(services.catalog.speech))
@@ -46,11 +47,14 @@ def speech_request(config: speech_pb2.SynthesisConfig, call: Call) -> SpeechRequ
         )
     if config.normalization:
         given["normalization"] = _normalization(config.normalization)
+    if dictionary_id := config.pronunciation_dict_id:
+        found = services.pronunciations.get(call.key_id, dictionary_id, "config.pronunciation_dict_id")
+        given["pronunciations"] = found.pronunciations
     return SpeechRequest(
         family=family,
         voice=voice,
         request_id=call.request_id,
-        language=_language(config.language, services.voices.languages()) or voice.language,
+        language=_language(config.language, call.voices.languages()) or voice.language,
         controls=controls(config.controls, "config.controls"),
         key_id=call.key_id,
         received_s=call.received_s,
@@ -73,13 +77,12 @@ def audio_format(audio: speech_pb2.AudioFormat) -> AudioFormat:
 
 
 def controls(message: speech_pb2.Controls, field: str = "controls") -> Controls:
-    """Raises InvalidRequest for a number out of its range."""
+    """Raises InvalidRequest for a number out of its range and an unknown emotion."""
     given: dict[str, Any] = {}
     for name, bounds in (("speed", SPEED_RANGE), ("volume", VOLUME_RANGE), ("pitch_semitones", PITCH_RANGE_SEMITONES)):
         if message.HasField(name):
             given[name] = _within(f"{field}.{name}", getattr(message, name), bounds)
-    if message.emotion.strip():
-        given["emotion"] = message.emotion.strip().lower()
+    given["emotion"] = checked_emotion(message.emotion, f"{field}.emotion")
     return Controls(**given)
 
 
@@ -128,7 +131,7 @@ def input_encoding(config: speech_pb2.TranscriptionConfig) -> Encoding:
 
 
 def _voice(shares: Sequence[speech_pb2.VoiceShare], call: Call) -> Voice:
-    store = call.services.voices
+    store = call.voices
     field = "config.voices"
     _require(shares, field, [f"{voice.id} ({voice.name})" for voice in store.list()])
     if len(shares) > MAX_VOICE_SHARES:

@@ -16,8 +16,8 @@ class VoicesService(speech_pb2_grpc.VoicesServicer):
         self, request: speech_pb2.ListVoicesRequest, context: Any
     ) -> speech_pb2.ListVoicesResponse:
         response = speech_pb2.ListVoicesResponse()
-        async with answered(self._services, context, field_names={}):
-            store = self._services.voices
+        async with answered(self._services, context, field_names={}) as call:
+            store = call.voices
             if request.language and request.language not in store.languages():
                 raise InvalidRequest.choice("language", request.language, store.languages())
             for voice in store.list():

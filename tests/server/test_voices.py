@@ -1,20 +1,27 @@
 """The voice store: ids, names, stand-ins, mixtures."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from models.base import Voice
 from server.errors import InvalidRequest, VoiceNotFound
-from server.voices import STAND_INS, VoiceStore
+from server.own_voices import OwnVoices
+from server.voices import STAND_INS, Voices, VoiceStore
 from tests.fakes import ANNA, BERT
 
 
+def voices_of(*stock: Voice) -> Voices:
+    return VoiceStore(stock, OwnVoices(Path("nowhere"), "fake")).of("")
+
+
 @pytest.fixture
-def store() -> VoiceStore:
-    return VoiceStore([ANNA, BERT])
+def store() -> Voices:
+    return voices_of(ANNA, BERT)
 
 
-def test_ids_in_any_case_and_names_where_people_type_them(store: VoiceStore) -> None:
+def test_ids_in_any_case_and_names_where_people_type_them(store: Voices) -> None:
     assert store.get(ANNA.id) is store.get(f" {ANNA.id.upper()} ") is ANNA
     assert store.find("BERT") is BERT
     assert store.find(BERT.id) is BERT
@@ -24,7 +31,7 @@ def test_ids_in_any_case_and_names_where_people_type_them(store: VoiceStore) -> 
 
 
 @pytest.mark.parametrize("unknown", ["", "nobody", "../../etc/passwd", "00000000-0000-4000-8000-ffffffffffff"])
-def test_unknown_ids_are_refused_with_the_list(store: VoiceStore, unknown: str) -> None:
+def test_unknown_ids_are_refused_with_the_list(store: Voices, unknown: str) -> None:
     with pytest.raises(VoiceNotFound) as error:
         store.get(unknown)
     assert error.value.field == "voice"
@@ -32,18 +39,18 @@ def test_unknown_ids_are_refused_with_the_list(store: VoiceStore, unknown: str) 
     assert BERT.id in error.value.message
 
 
-def test_every_well_known_id_is_answered_by_a_voice_of_its_gender(store: VoiceStore) -> None:
+def test_every_well_known_id_is_answered_by_a_voice_of_its_gender(store: Voices) -> None:
     for foreign, (_, gender) in STAND_INS.items():
         assert store.get(foreign).gender == gender
-    assert VoiceStore([BERT]).get("f786b574-daa5-4673-aa0c-cbe3e8534c02") is BERT
+    assert voices_of(BERT).get("f786b574-daa5-4673-aa0c-cbe3e8534c02") is BERT
 
 
 def test_local_voice_keeps_an_id_that_is_also_well_known() -> None:
     katie = replace(BERT, id="f786b574-daa5-4673-aa0c-cbe3e8534c02", name="Katie")
-    assert VoiceStore([ANNA, katie]).get(katie.id) is katie
+    assert voices_of(ANNA, katie).get(katie.id) is katie
 
 
-def test_mixture_weighs_the_speakers_of_its_voices(store: VoiceStore) -> None:
+def test_mixture_weighs_the_speakers_of_its_voices(store: Voices) -> None:
     mixed = store.get(f"anna:3+{BERT.id}")
     assert dict(mixed.speakers) == {"anna": 0.75, "bert": 0.25}
     assert mixed.gender == "gender_neutral"
@@ -55,19 +62,19 @@ def test_mixture_weighs_the_speakers_of_its_voices(store: VoiceStore) -> None:
 @pytest.mark.parametrize(
     "wrong", ["anna+", "anna:x+bert", "anna:-1+bert", "anna:0+bert:0", "+".join(["anna"] * 9), "a:b:c+anna"]
 )
-def test_wrong_mixtures_are_refused(store: VoiceStore, wrong: str) -> None:
+def test_wrong_mixtures_are_refused(store: Voices, wrong: str) -> None:
     with pytest.raises((InvalidRequest, VoiceNotFound)):
         store.get(wrong)
 
 
 def test_mixture_stays_in_one_language() -> None:
-    store = VoiceStore([ANNA, replace(BERT, language="de", locale="de-DE")])
+    store = voices_of(ANNA, replace(BERT, language="de", locale="de-DE"))
     with pytest.raises(InvalidRequest, match="same language"):
         store.get("anna+bert")
 
 
 def test_store_refuses_to_be_ambiguous() -> None:
     with pytest.raises(ValueError, match="at least one"):
-        VoiceStore([])
+        voices_of()
     with pytest.raises(ValueError, match="unique"):
-        VoiceStore([ANNA, ANNA])
+        voices_of(ANNA, ANNA)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class SyntheticSpeaker:
 
     settings: VoiceSettings | None
     weights: tuple[float, ...] = ()
-    character: Character = Character()
+    character: Character = field(default_factory=Character)
 
     @property
     def log_f0_hz(self) -> float:

@@ -17,13 +17,15 @@ from websockets.sync.connection import Connection
 from server.api.app import build_app
 from server.catalog import build_catalog
 from server.config import Limits, Settings
+from server.engine.cloning import Cloning
 from server.engine.engine import Engine
 from server.keys import KeyStore
 from server.metrics import Metrics
+from server.own_voices import OwnVoices
 from server.pronunciations import PronunciationStore
 from server.services import Services
 from server.voices import VoiceStore
-from tests.fakes import ANNA, BERT, FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
+from tests.fakes import ANNA, BERT, FakeCloner, FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
 
 RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 24000}
 VERSIONS = ("2024-06-10", "2024-11-13", "2025-04-16", "2025-11-04", "2026-03-01", "2026-08-14", "2031-01-01")
@@ -43,6 +45,7 @@ class ApiServer:
         self.settings = settings
         self.synthesizer = synthesizer
         self.recognizer = recognizer
+        self.cloner = FakeCloner()
         self.metrics = Metrics()
         self.keys = KeyStore(settings.data_dir / "keys.json")
         self.port = 0
@@ -94,9 +97,13 @@ class ApiServer:
             limits=self.settings.limits,
             metrics=self.metrics,
         )
-        voices, catalog = VoiceStore([ANNA, BERT]), build_catalog("fake", "fake", {})
+        voices, catalog = (
+            VoiceStore([ANNA, BERT], OwnVoices(self.settings.data_dir / "voices", "fake")),
+            build_catalog("fake", "fake", {}),
+        )
         pronunciations = PronunciationStore(self.settings.data_dir / "pronunciations")
-        services = Services(self.engine, voices, catalog, self.keys, self.settings, self.metrics, pronunciations)
+        cloning = Cloning(lambda: self.cloner, FakeDetector(), FakeFrontEnd())
+        services = Services(self.engine, voices, catalog, self.keys, self.settings, self.metrics, pronunciations, cloning)
         config = uvicorn.Config(
             build_app(services), host="127.0.0.1", port=0, ws="websockets-sansio", lifespan="off", access_log=False,
             ws_per_message_deflate=False, log_config=None, log_level="warning",

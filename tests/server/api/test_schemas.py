@@ -18,6 +18,7 @@ from server.catalog import build_catalog
 from server.config import Settings
 from server.errors import DescantError, InvalidRequest
 from server.keys import KeyStore
+from server.own_voices import OwnVoices
 from server.pronunciations import PronunciationStore
 from server.services import Services
 from server.types import OUTPUT_SAMPLE_RATES_HZ, PITCH_RANGE_SEMITONES, SPEED_RANGE, VOLUME_RANGE
@@ -27,12 +28,13 @@ from tests.server.api.harness import RAW, speech_body
 
 SERVICES = Services(
     engine=cast(Any, None),
-    voices=VoiceStore([ANNA, BERT]),
+    voices=VoiceStore([ANNA, BERT], OwnVoices(Path("unused"), "fake")),
     catalog=build_catalog("fake", "fake", {}),
     keys=KeyStore(Path("unused")),
     settings=Settings(),
     metrics=cast(Any, None),
     pronunciations=PronunciationStore(Path("unused")),
+    cloning=cast(Any, None),
 )
 CALL = Call(SERVICES, "request", date(2026, 8, 14), 0.0)
 

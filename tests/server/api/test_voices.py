@@ -1,11 +1,16 @@
 """Voice endpoints: pages, filters, and the shape of each version."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
-from server.api.embeddings import EMBEDDING_SIZE, embedding_of, voice_id_of
+from models.base import Character, Voice
+from server.api.embeddings import EMBEDDING_SIZE, embedding_of, voice_of
+from server.own_voices import OwnVoices
+from server.voices import VoiceStore
 from tests.fakes import ANNA, BERT
 from tests.server.api.harness import VERSIONS
 
@@ -136,12 +141,39 @@ def test_mixture_is_a_voice(http: httpx.Client) -> None:
     assert http.get(f"/voices/{voice['id'].replace('+', '%2B')}").json() == voice
 
 
-def test_embeddings_carry_an_id_and_nothing_else() -> None:
-    embedding = embedding_of(ANNA.id)
-    assert voice_id_of(embedding) == ANNA.id
-    assert voice_id_of([round(number, 6) for number in embedding]) == ANNA.id
-    for other in ([1.0] * 192, [0.0] * 192, embedding[:-1], [*embedding[:-1], "x"], [*embedding[:5], -1.0, *embedding[6:]]):
-        assert voice_id_of(other) is None
+VOICES = VoiceStore([ANNA, BERT], OwnVoices(Path("nowhere"), "fake")).of("")
+LOW = Voice(
+    "", "Low", "", "en", "en-US", "", (("anna", 0.25), ("bert", 0.75)), Character(-0.3, 0.1, -0.05, -1.0, 0.1, (0.2, -0.7))
+)
+
+
+@pytest.mark.parametrize("voice", [ANNA, LOW])
+def test_embeddings_are_the_voice(voice: Voice) -> None:
+    embedding = embedding_of(voice, VOICES)
+    assert len(embedding) == EMBEDDING_SIZE
+    for kept in (embedding, [float(np.float32(number)) for number in embedding]):
+        found = voice_of(kept, VOICES)
+        assert found is not None
+        assert dict(found.speakers) == pytest.approx(dict(voice.speakers))
+        assert found.character.cepstrum == pytest.approx(voice.character.cepstrum)
+        assert found.character.log_f0 == pytest.approx(voice.character.log_f0)
+    assert (voice_of(embedding, VOICES) is ANNA) == (voice is ANNA)
+
+
+def test_mean_of_two_embeddings_is_the_voice_between() -> None:
+    mean = [(one + other) / 2 for one, other in zip(embedding_of(ANNA, VOICES), embedding_of(LOW, VOICES), strict=True)]
+    between = voice_of(mean, VOICES)
+    assert between is not None
+    assert dict(between.speakers) == pytest.approx({"anna": 0.625, "bert": 0.375})
+    assert between.character.log_f0 == pytest.approx(-0.15)
+
+
+def test_embeddings_of_others_are_refused() -> None:
+    good = embedding_of(LOW, VOICES)
+    changed = {0: 0.0, 2: 0.9, 4: -0.5, 5: 0.9, 30: 9.0, 31: float("nan")}
+    wrong = [[*good[:at], number, *good[at + 1 :]] for at, number in changed.items()]
+    for other in ([1.0] * 192, [0.0] * 192, good[:-1], [*good[:-1], "x"], [*good[:-1], True], *wrong):
+        assert voice_of(other, VOICES) is None, other
 
 
 def test_status_says_which_model_answers_which_id(http: httpx.Client) -> None:

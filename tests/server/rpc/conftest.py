@@ -12,15 +12,17 @@ import pytest
 
 from server.catalog import build_catalog
 from server.config import Settings
+from server.engine.cloning import Cloning
 from server.engine.engine import Engine
 from server.keys import KeyStore
 from server.metrics import Metrics
+from server.own_voices import OwnVoices
 from server.pb import speech_pb2_grpc
 from server.pronunciations import PronunciationStore
 from server.rpc.server import GrpcServer
 from server.services import Services
 from server.voices import VoiceStore
-from tests.fakes import FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
+from tests.fakes import FakeCloner, FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
 
 
 class Running:
@@ -40,10 +42,11 @@ class Running:
             metrics=self.metrics,
         )
         self.keys = KeyStore(folder / "keys.json")
-        voices = VoiceStore(self.synthesizer.info.voices)
+        voices = VoiceStore(self.synthesizer.info.voices, OwnVoices(folder / "voices", "fake"))
         catalog = build_catalog("fake", "fake_ears", {})
         self.pronunciations = PronunciationStore(folder / "pronunciations")
-        services = Services(self.engine, voices, catalog, self.keys, self.settings, self.metrics, self.pronunciations)
+        cloning = Cloning(FakeCloner, FakeDetector(), FakeFrontEnd())
+        services = Services(self.engine, voices, catalog, self.keys, self.settings, self.metrics, self.pronunciations, cloning)
         self.server = GrpcServer(services)
         self.port = 0
         self.channel: Any = None

@@ -1,0 +1,136 @@
+"""New voices: ``/voices/clone`` from a recording, and the embeddings of the API's first versions."""
+
+import asyncio
+from typing import Any
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from models.base import ClonedSpeech, Voice
+from server.api.body import limited_receive, read_json
+from server.api.call import Call, call_of
+from server.api.embeddings import embedding_of
+from server.api.voice_specifier import voice_by_embedding
+from server.api.voices import shown
+from server.audio.files import decode_file
+from server.errors import InvalidRequest
+
+MAX_CLIP_BYTES = 64 * 1024 * 1024
+MAX_CLIP_S = 600.0
+_MAX_FIELDS = 16
+
+
+async def clone_voice(request: Request) -> JSONResponse:
+    """A voice from a recording, kept for the caller; VoiceMetadata of every version."""
+    call = call_of(request.scope)
+    limited = Request(request.scope, limited_receive(request, MAX_CLIP_BYTES))
+    async with limited.form(max_files=1, max_fields=_MAX_FIELDS) as form:
+        name = _text(form, "name")
+        if not name.strip():
+            raise InvalidRequest("name: is required", field="name")
+        language, locale = _language(_text(form, "language") or "en", call)
+        _check_flag(form, "enhance")
+        if base := _text(form, "base_voice_id"):
+            call.voices.get(base)
+        cloned = await _clone(form, call)
+    return await _kept(call, _voice(cloned, name, _text(form, "description"), language, locale))
+
+
+async def clone_clip(request: Request) -> JSONResponse:
+    """Version 2024-06-10: the embedding of a recording's voice; nothing is kept."""
+    call = call_of(request.scope)
+    limited = Request(request.scope, limited_receive(request, MAX_CLIP_BYTES))
+    async with limited.form(max_files=1, max_fields=_MAX_FIELDS) as form:
+        _check_flag(form, "enhance")
+        language, locale = _language(_text(form, "language") or "en", call)
+        voice = _voice(await _clone(form, call), "Clip", "", language, locale)
+    return JSONResponse({"embedding": embedding_of(voice, call.voices)})
+
+
+async def create_voice(request: Request) -> JSONResponse:
+    """Versions up to 2024-11-13: keep a voice given by its embedding."""
+    call = call_of(request.scope)
+    body = await read_json(request)
+    name, description, embedding = body.get("name"), body.get("description") or "", body.get("embedding")
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidRequest("name: is required", field="name")
+    if not isinstance(description, str):
+        raise InvalidRequest("description: must be a string", field="description")
+    voice = voice_by_embedding(_numbers(embedding, "embedding"), call.voices, "embedding")
+    made = Voice("", name, description, voice.language, voice.locale, voice.gender, voice.speakers, voice.character)
+    return await _kept(call, made)
+
+
+async def mix_voices(request: Request) -> JSONResponse:
+    """Versions up to 2024-11-13: the embedding between voices, each an id or an embedding with a weight."""
+    call = call_of(request.scope)
+    given = (await read_json(request)).get("voices")
+    if not isinstance(given, list) or not given:
+        raise InvalidRequest("voices: must be a list of voices with weights", field="voices")
+    parts = []
+    for place, part in enumerate(given):
+        field = f"voices.{place}"
+        if not isinstance(part, dict):
+            raise InvalidRequest(f"{field}: must be an object with id or embedding, and weight", field=field)
+        weight = part.get("weight", 1.0)
+        if isinstance(weight, bool) or not isinstance(weight, int | float):
+            raise InvalidRequest(f"{field}.weight: must be a number", field=f"{field}.weight")
+        if isinstance(part.get("id"), str):
+            voice = call.voices.get(part["id"])
+        else:
+            embedding = _numbers(part.get("embedding"), f"{field}.embedding")
+            voice = voice_by_embedding(embedding, call.voices, f"{field}.embedding")
+        parts.append((voice, float(weight)))
+    return JSONResponse({"embedding": embedding_of(call.voices.mix(parts), call.voices)})
+
+
+async def _clone(form: FormData, call: Call) -> ClonedSpeech:
+    clip = form.get("clip")
+    if not isinstance(clip, UploadFile):
+        raise InvalidRequest("clip: is required, as a file part of a multipart/form-data body", field="clip")
+    if not clip.size:
+        raise InvalidRequest("clip: is empty", field="clip")
+    pcm = await asyncio.to_thread(decode_file, clip.file, max_s=MAX_CLIP_S, field="clip")
+    return await call.services.cloning.clone(pcm, "clip")
+
+
+async def _kept(call: Call, voice: Voice) -> JSONResponse:
+    made = await asyncio.to_thread(call.services.voices.own.create, call.key_id, voice)
+    return JSONResponse(shown(made.voice, call.voices))
+
+
+def _voice(cloned: ClonedSpeech, name: str, description: str, language: str, locale: str) -> Voice:
+    return Voice("", name, description, language, locale, "", cloned.speakers, cloned.character)
+
+
+def _language(text: str, call: Call) -> tuple[str, str]:
+    """The language and the locale of a tag such as ``en`` or ``en-GB``."""
+    language, _, region = text.strip().replace("_", "-").partition("-")
+    language = language.lower()
+    languages = call.voices.languages()
+    if language not in languages:
+        raise InvalidRequest.choice("language", text, languages)
+    if region:
+        return language, f"{language}-{region.upper()}"
+    return language, next(voice.locale for voice in call.voices.list() if voice.language == language)
+
+
+def _text(form: FormData, field: str) -> str:
+    value: Any = form.get(field, "")
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{field}: must be text", field=field)
+    return value
+
+
+def _check_flag(form: FormData, field: str) -> None:
+    """``enhance`` is taken and means nothing: noise under the voice is left out of the measures of every clip."""
+    value = _text(form, field).lower()
+    if value not in ("", "true", "false", "1", "0"):
+        raise InvalidRequest.choice(field, value, ("true", "false"))
+
+
+def _numbers(value: Any, field: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise InvalidRequest(f"{field}: must be a list of numbers", field=field)
+    return value

@@ -1,0 +1,55 @@
+"""`descant clone`: a voice from a recording, without a listening server."""
+
+import asyncio
+import json
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from server.config import load_settings
+from server.errors import InvalidRequest
+from server.main import own_voices
+from server.own_voices import OwnVoice
+
+
+def clone(
+    name: Annotated[str, typer.Argument(help="What to call the voice.")],
+    clip: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="3 to 10 s of one person: wav, mp3, flac, ogg …")],
+    description: Annotated[str, typer.Option(help="Shown in lists.")] = "",
+    language: Annotated[str, typer.Option(help="What the voice speaks.")] = "en",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Keep a voice like that of CLIP. Running servers offer it at once, to every key."""
+    made, similarity = asyncio.run(_clone(name, clip.read_bytes(), description, language))
+    if as_json:
+        typer.echo(json.dumps({**asdict(made.voice), "similarity": round(similarity, 3)}))
+        return
+    typer.echo(f"{made.voice.id}  {made.voice.name}")
+    typer.secho(f"Speech of this voice and the clip are {similarity:.2f} alike (1 is the same speaker).", err=True)
+    typer.secho(f'Try: descant speak --voice "{made.voice.name}" --output hello.wav "Hello there."', err=True)
+
+
+async def _clone(name: str, data: bytes, description: str, language: str) -> tuple[OwnVoice, float]:
+    from models.base import Voice
+    from models.registry import load_cloner, load_synthesizer
+    from models.silero_vad import SileroDetector
+    from server.audio.files import decode_file
+    from server.engine.cloning import Cloning
+    from server.text.frontend import TextFrontEnd
+
+    settings = load_settings()
+    pcm = decode_file(data, max_s=settings.limits.max_upload_s, field="clip")
+    with Console(stderr=True).status("loading models …"):
+        stock = load_synthesizer(settings.speech_model, "cpu", 1).info.voices
+        cloning = Cloning(partial(load_cloner, settings.speech_model), SileroDetector(), TextFrontEnd())
+    locales = {voice.language: voice.locale for voice in reversed(stock)}
+    if language not in locales:
+        raise InvalidRequest.choice("language", language, locales)
+    with Console(stderr=True).status("listening …"):
+        cloned = await cloning.clone(pcm, "clip")
+    voice = Voice("", name, description, language, locales[language], "", cloned.speakers, cloned.character)
+    return own_voices(settings).create("", voice), cloned.similarity

@@ -1,0 +1,112 @@
+"""Voices that users made, by cloning or mixing: one private JSON file per owner in the data directory.
+
+The owner is the API key that made them. What is made where no key is asked for, or on the command line, belongs to
+the server ("") and every key may speak with it. File names are hashes of owners, so nothing that a client sends is
+ever part of a path.
+"""
+
+import hashlib
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from models.base import Character, Voice
+from server.errors import InvalidRequest, VoiceNotFound
+from server.json_file import JsonFile
+
+MAX_VOICES = 200
+MAX_NAME_CHARS = 200
+MAX_DESCRIPTION_CHARS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class OwnVoice:
+    voice: Voice
+    owner_id: str
+    family: str
+    """Of the model that speaks with it: its numbers mean nothing to another."""
+    created_at: str
+    """RFC 3339, UTC."""
+
+
+_Kept = tuple[OwnVoice, ...]
+
+
+class OwnVoices:
+    """Voices of one model family in ``folder``, which need not exist. Thread-safe; changes wait for the disk."""
+
+    def __init__(self, folder: Path, family: str) -> None:
+        self._folder = folder
+        self._family = family
+        self._files: dict[str, JsonFile[_Kept]] = {}
+        self._changing = threading.Lock()
+
+    def list(self, owner_id: str) -> _Kept:
+        """The owner's voices, newest first; the same object until one changes. Raises JsonFileError."""
+        file = self._files.get(owner_id)
+        if file is None:
+            name = hashlib.sha256(owner_id.encode("utf-8")).hexdigest()[:32] + ".json"
+            file = self._files.setdefault(owner_id, JsonFile(self._folder / name, _parse, (), "voices"))
+        kept = file.read()
+        return kept if all(own.family == self._family for own in kept) else tuple(o for o in kept if o.family == self._family)
+
+    def create(self, owner_id: str, voice: Voice) -> OwnVoice:
+        """Keep a voice under a new id. Raises InvalidRequest for its name and when the owner has as many as may be."""
+        _check(voice)
+        created_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        made = OwnVoice(replace(voice, id=str(uuid.uuid4())), owner_id, self._family, created_at)
+
+        def add(kept: _Kept) -> _Kept:
+            if len(kept) >= MAX_VOICES:
+                raise InvalidRequest(f"You have {len(kept)} voices of your own, the most there may be; delete one first.")
+            return (made, *kept)
+
+        self._change(owner_id, add)
+        return made
+
+    def update(self, owner_id: str, voice_id: str, **changes: str) -> OwnVoice:
+        """Change name, description or gender. Raises VoiceNotFound or InvalidRequest."""
+        old = self._find(owner_id, voice_id)
+        changed = replace(old, voice=replace(old.voice, **changes))  # type: ignore[arg-type]
+        _check(changed.voice)
+        self._change(owner_id, lambda kept: tuple(changed if own.voice.id == voice_id else own for own in kept))
+        return changed
+
+    def delete(self, owner_id: str, voice_id: str) -> None:
+        """Raises VoiceNotFound."""
+        self._find(owner_id, voice_id)
+        self._change(owner_id, lambda kept: tuple(own for own in kept if own.voice.id != voice_id))
+
+    def _find(self, owner_id: str, voice_id: str) -> OwnVoice:
+        found = next((own for own in self.list(owner_id) if own.voice.id == voice_id), None)
+        if found is None:
+            message = f"id: you own no voice with the id {voice_id[:80]!r}; only voices that you made can be changed"
+            raise VoiceNotFound(message, field="id")
+        return found
+
+    def _change(self, owner_id: str, change: Callable[[_Kept], _Kept]) -> None:
+        with self._changing:
+            self.list(owner_id)
+            file = self._files[owner_id]
+            file.write({"voices": [asdict(own) for own in change(file.read())]})
+
+
+def _parse(data: Any) -> _Kept:
+    return tuple(OwnVoice(**{**row, "voice": _voice(row["voice"])}) for row in data["voices"])
+
+
+def _voice(row: Any) -> Voice:
+    character = Character(**{**row["character"], "cepstrum": tuple(row["character"]["cepstrum"])})
+    return Voice(**{**row, "speakers": tuple((name, weight) for name, weight in row["speakers"]), "character": character})
+
+
+def _check(voice: Voice) -> None:
+    if not voice.name.strip():
+        raise InvalidRequest("name: must not be blank", field="name")
+    for field, text, most in (("name", voice.name, MAX_NAME_CHARS), ("description", voice.description, MAX_DESCRIPTION_CHARS)):
+        if len(text) > most:
+            raise InvalidRequest(f"{field}: has {len(text)} characters; at most {most} are taken", field=field)
