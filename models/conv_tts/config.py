@@ -39,7 +39,7 @@ class ConvTtsConfig:
     pitch_blocks: int = 2
     decoder_blocks: int = 5
     kernel_frames: int = 7
-    cepstrum_order: int = 32
+    cepstrum_order: int = 40
     bands: int = len(BAND_CENTRES_HZ)
 
     def to_metadata(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -41,6 +41,10 @@ class Batch:
     """[B, T], 0 past a row's end, less than 1 in pauses."""
     targets: Tensor
     """[B, T, order + bands + 1]."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        return Batch(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
 
 
 def augment(utterance: Utterance, rng: random.Random) -> Utterance:

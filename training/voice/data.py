@@ -4,7 +4,7 @@
 
 Every sentence is spoken by one of the teacher's voices in turn. What is stored per
 utterance: phones with stress and word starts, frames per phone, and 5 ms frames of
-cepstrum, band voicing and log F0 (`training.voice.acoustics`).
+the targets of `training.voice.acoustics`.
 """
 
 import random
@@ -19,16 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.conv_tts.config import EDGE_PAUSE_FRAMES, ConvTtsConfig
-from models.phones import ARPABET_TO_IPA, PAUSES, PHONES
+from models.phones import ARPABET_TO_IPA, PHONES
 from server.text.pronounce import pronounce_words
 from training.sentences import held_out, load_prose, load_sentences
-from training.voice.acoustics import translate
+from training.voice.acoustics import pack, translate
 from training.voice.flite import FRAME_S, FliteSpeech, speak
 
 PHONE_INDEX = {symbol: index for index, symbol in enumerate(PHONES)}
 IPA_TO_ARPABET = {ipa: arpabet for arpabet, ipa in ARPABET_TO_IPA.items()}
 _VOWEL_ARPABET = frozenset("aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw".split())
-VOICELESS = frozenset("s ʃ f θ t k p tʃ h".split()) | frozenset(PAUSES)
 _TOKEN = re.compile(r"[\"'(]*([A-Za-z][A-Za-z'-]*?)[\"')]*([,;:.!?]*)[\"')]*")
 _PAUSE_OF = {",": ",", ";": ",", ":": ",", ".": ".", "?": "?", "!": "!"}
 
@@ -124,11 +123,7 @@ def make_utterance(words: Words, voice: str, config: ConvTtsConfig) -> Utterance
     durations = np.array(ends) - np.array(starts)
     if durations.min() < 1:
         return None
-    voiceless = np.ones(len(speech.f0_hz), dtype=np.bool_)
-    for (phone, _, _), start, end in zip(labels, starts, ends, strict=True):
-        voiceless[start:end] = PHONES[phone] in VOICELESS
-    cepstrum, voicing, log_f0 = translate(speech, voice, voiceless, config.cepstrum_order)
-    frames = np.concatenate([cepstrum, voicing, log_f0[:, None]], 1).astype(np.float16)
+    frames = pack(*translate(speech, voice, config.cepstrum_order))
     skipped = max(int(durations[0]) - EDGE_PAUSE_FRAMES, 0)
     durations[0] -= skipped
     return Utterance(

@@ -1,12 +1,14 @@
-"""Trains the embedded voice: data, train, export.
+"""Trains the embedded voice: data, train, export. ``make train-voice TEXT=folder`` does all and evaluates.
 
-    python -m training.voice.train data --text-folder FOLDER --hours 9
-    python -m training.voice.train train --minutes 55
+    python -m training.voice.train data --text-folder FOLDER --hours 6.5
+    python -m training.voice.train train --minutes 75 [--device cuda] [--init OTHER.pt]
     python -m training.voice.train export
 
-The teacher's own vocoder parameters are the targets, so no audio is made while
-training: errors are log-spectral distances, and noise, which no model can predict,
-never enters the loss.
+The teacher's own vocoder parameters are the targets (`training.voice.acoustics`), so no audio is
+made while training: errors are log-spectral distances, and noise, which no model can predict,
+never enters the loss. Every step can be stopped and started again: data are kept by the shard, a
+checkpoint is written every three minutes and on SIGTERM, and the learning rate follows the wall time that
+training has had, of ``--minutes`` in all.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import copy
 import json
 import math
 import random
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,6 @@ from torch import Tensor, nn
 from models.conv_tts.config import ConvTtsConfig
 from models.conv_tts.network import ConvTts, pitch_at, position_features
 from models.weights import save_weights
-from training.voice.acoustics import bandwidth_continuation
 from training.voice.batches import Batch, batches
 from training.voice.data import Utterance, load_shards, make_data
 from training.voice.fast_backward import speed_up
@@ -37,19 +39,34 @@ WARM_UP_STEPS = 200
 EMA_DECAY = 0.997
 FRAMES_PER_BATCH = 4000
 CHECKPOINT_EVERY_S = 180
-_GRID_POINTS = 64
+_GRID_POINTS = 80
+_ANGLE_8_KHZ = 2.73
+"""8 kHz on the warped axis."""
+_INAUDIBLE = -10.4
+"""Log amplitude, -90 dB: what is below counts as that, in the loss as in the measure of distortion."""
 
 
-def spectral_grid(order: int) -> Tensor:
-    """[order, points]: cepstrum to log amplitude at points spread evenly on the warped axis up to 12 kHz."""
+def spectral_grid(order: int) -> tuple[Tensor, Tensor]:
+    """[order, points] cepstrum to log amplitude at points spread evenly on the warped axis up to 12 kHz, and the
+    points' weights: what is above 8 kHz counts a third, as nobody knows what belongs there."""
     angle = (torch.arange(_GRID_POINTS) + 0.5) * (math.pi / _GRID_POINTS)
-    return torch.cos(torch.arange(order)[:, None] * angle)
+    weight = torch.where(angle < _ANGLE_8_KHZ, 1.0, 1 / 3)
+    return torch.cos(torch.arange(order)[:, None] * angle), weight / weight.sum()
 
 
-def losses(model: ConvTts, batch: Batch, grid: Tensor) -> dict[str, Tensor]:
-    """The weighted parts of the loss, all in natural-log units."""
+def audible(log_amplitude: Tensor) -> Tensor:
+    """Log amplitude with the power of a noise floor added."""
+    return _INAUDIBLE + 0.5 * nn.functional.softplus(2 * (log_amplitude - _INAUDIBLE))
+
+
+def losses(model: ConvTts, batch: Batch, grid: Tensor, points: Tensor) -> dict[str, Tensor]:
+    """The weighted parts of the loss, all in natural-log units.
+
+    The error of a spectrum is its root mean square over the points of a frame, averaged over
+    frames: what mel-cepstral distortion counts too.
+    """
     order = model.config.cepstrum_order
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(grid.device.type, torch.bfloat16):
         encoding = model.encode(
             batch.phones[..., 0], batch.phones[..., 1], batch.phones[..., 2], batch.speakers, batch.phone_mask
         )
@@ -59,10 +76,10 @@ def losses(model: ConvTts, batch: Batch, grid: Tensor) -> dict[str, Tensor]:
             encoding.phones.gather(1, at),
             position_features(batch.frame_index, durations),
             batch.speakers,
-            model.init_state(len(batch.phones)),
+            model.init_state(len(batch.phones), grid.device),
         )
     weight = batch.frame_weight / batch.frame_weight.sum()
-    error = (cepstrum - batch.targets[..., :order]) @ grid
+    error = audible(cepstrum @ grid) - audible(batch.targets[..., :order] @ grid)
     change = (error[:, 1:] - error[:, :-1]) * (batch.frame_weight[:, 1:] > 0)[..., None]
     share = (batch.frame_index + 0.5) / durations
     log_f0 = (batch.speakers @ model.speaker_log_f0)[:, None] + model.pitch_spread * pitch_at(
@@ -74,8 +91,8 @@ def losses(model: ConvTts, batch: Batch, grid: Tensor) -> dict[str, Tensor]:
     log_error = (encoding.log_durations - batch.durations.log()) * phones
     total = ((encoding.log_durations.clamp_max(6).exp() * phones).sum(1)).log() - (batch.durations * phones).sum(1).log()
     return {
-        "spectrum": (error.abs().mean(-1) * weight).sum(),
-        "change": 1.5 * (change.abs().mean(-1) * weight[:, 1:]).sum(),
+        "spectrum": ((error.square() @ points + 1e-6).sqrt() * weight).sum(),
+        "change": ((change.abs() @ points) * weight[:, 1:]).sum(),
         "voicing": 0.5 * ((voicing - target_voicing).abs().mean(-1) * weight).sum(),
         "pitch": 4 * ((log_f0 - batch.targets[..., -1]).abs() * heard).sum() / heard.sum(),
         "duration": 0.5 * log_error.abs().sum() / phones.sum(),
@@ -100,57 +117,105 @@ def learning_rate(step: int, share: float, peak: float) -> float:
     return peak * min((step + 1) / WARM_UP_STEPS, 1) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(share, 1))))
 
 
-def train(data_folder: Path, minutes: float, seed: int, peak: float) -> None:
-    """Train for ``minutes`` of wall time in all, going on from the last checkpoint if there is one."""
-    torch.set_num_threads(1)
-    torch.manual_seed(seed)
-    config = ConvTtsConfig()
-    model = ConvTts(config)
-    average = copy.deepcopy(model)
-    optimizer = torch.optim.AdamW(model.parameters(), peak, betas=(0.9, 0.985), weight_decay=0.01)
-    checkpoint_path = data_folder / "checkpoint.pt"
-    step, elapsed_s = 0, 0.0
-    utterances = load_shards(data_folder)
-    if checkpoint_path.exists():
-        checkpoint = torch.load(checkpoint_path, weights_only=True)
-        model.load_state_dict(checkpoint["model"])
-        average.load_state_dict(checkpoint["average"])
-        optimizer.load_state_dict(checkpoint["optimizer"])
-        step, elapsed_s = checkpoint["step"], checkpoint["elapsed_s"]
-    else:
-        set_statistics(model, utterances)
-        average.load_state_dict(model.state_dict())
-    hours = sum(len(u.frames) for u in utterances) / 720_000
-    parameters = sum(p.numel() for p in model.parameters()) / 1e6
-    print(f"{len(utterances)} utterances, {hours:.2f} h, {parameters:.2f} M parameters, from step {step}", flush=True)
-    grid = spectral_grid(config.cepstrum_order)
-    speed_up(model)
-    source = batches(utterances, FRAMES_PER_BATCH, len(config.speakers), seed + step)
-    started_s, saved_s, log = time.monotonic() - elapsed_s, elapsed_s, Averages()
-    while elapsed_s < minutes * 60:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, elapsed_s / (minutes * 60), peak)
-        batch = next(source)
-        parts = losses(model, batch, grid)
-        optimizer.zero_grad(set_to_none=True)
+def start_from(model: ConvTts, path: Path) -> None:
+    """Take over the averaged weights of another run as far as shapes agree; of embeddings with another number of
+    rows (more phones or speakers) the rows that both have. The rest, and the statistics of the data, stay."""
+    state = torch.load(path, weights_only=True, map_location="cpu")["average"]
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            other = state.get(name)
+            if other is None or other.shape[1:] != parameter.shape[1:]:
+                continue
+            if other.shape == parameter.shape or name.endswith(("embedding.weight", "decoder_speaker.weight")):
+                rows = min(len(other), len(parameter))
+                parameter[:rows] = other[:rows]
+
+
+class Training:
+    """One run: network, running average, optimiser, and how far they have come."""
+
+    def __init__(self, utterances: list[Utterance], options: argparse.Namespace) -> None:
+        self.checkpoint_path: Path = options.checkpoint
+        self.log_path = self.checkpoint_path.with_suffix(".jsonl")
+        self.peak_rate, self.plan_s, self.seed = options.peak_learning_rate, options.minutes * 60, options.seed
+        self.device = torch.device(options.device)
+        torch.manual_seed(options.seed)
+        self.model = ConvTts(ConvTtsConfig())
+        set_statistics(self.model, utterances)
+        if options.init:
+            start_from(self.model, options.init)
+        self.model.to(self.device)
+        self.average = copy.deepcopy(self.model)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), self.peak_rate, betas=(0.9, 0.985), weight_decay=0.01)
+        self.step, self.elapsed_s, self.stopped = 0, 0.0, False
+        if self.checkpoint_path.exists():
+            self._resume()
+        speed_up(self.model)
+        signal.signal(signal.SIGTERM, self._stop)
+
+    def _stop(self, *_: object) -> None:
+        self.stopped = True
+
+    def _resume(self) -> None:
+        checkpoint = torch.load(self.checkpoint_path, weights_only=True, map_location=self.device)
+        self.model.load_state_dict(checkpoint["model"])
+        self.average.load_state_dict(checkpoint["average"])
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        self.step, self.elapsed_s = checkpoint["step"], checkpoint["elapsed_s"]
+
+    def save(self) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        unfinished = self.checkpoint_path.with_suffix(".unfinished")
+        torch.save({**state, "step": self.step, "elapsed_s": self.elapsed_s}, unfinished)
+        unfinished.rename(self.checkpoint_path)
+
+    def run(self, utterances: list[Utterance]) -> None:
+        """Train until the planned time is used up or SIGTERM comes."""
+        grid, points = (table.to(self.device) for table in spectral_grid(self.model.config.cepstrum_order))
+        source = batches(utterances, FRAMES_PER_BATCH, len(self.model.config.speakers), self.seed + self.step)
+        started_s, saved_s, log = time.monotonic() - self.elapsed_s, self.elapsed_s, Averages()
+        while self.elapsed_s < self.plan_s and not self.stopped:
+            batch = next(source).to(self.device)
+            parts = self.take_step(batch, grid, points)
+            self.elapsed_s = time.monotonic() - started_s
+            log.add(parts, float((batch.frame_weight > 0).sum()))
+            if self.step % 50 == 0:
+                log.report(self.step, self.elapsed_s, self.log_path)
+            if self.elapsed_s - saved_s > CHECKPOINT_EVERY_S:
+                saved_s = self.elapsed_s
+                self.save()
+        self.save()
+
+    def take_step(self, batch: Batch, grid: Tensor, points: Tensor) -> dict[str, Tensor]:
+        """One step of the optimiser; returns the parts of its loss."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, self.elapsed_s / self.plan_s, self.peak_rate)
+        parts = losses(self.model, batch, grid, points)
+        self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(torch.stack(list(parts.values())).sum())
-        nn.utils.clip_grad_norm_(model.parameters(), 2.0)
-        optimizer.step()
-        step += 1
+        nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
+        self.optimizer.step()
+        self.step += 1
         with torch.no_grad():
-            decay = min(EMA_DECAY, (1 + step) / (10 + step))
-            for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
+            decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
+            for slow, fast in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 slow.lerp_(fast, 1 - decay)
-        elapsed_s = time.monotonic() - started_s
-        log.add(parts, float((batch.frame_weight > 0).sum()))
-        if step % 50 == 0:
-            log.report(step, elapsed_s, data_folder / "log.jsonl")
-        if elapsed_s - saved_s > CHECKPOINT_EVERY_S or elapsed_s >= minutes * 60:
-            saved_s = elapsed_s
-            state = {"model": model.state_dict(), "average": average.state_dict(), "optimizer": optimizer.state_dict()}
-            unfinished = checkpoint_path.with_suffix(".unfinished")
-            torch.save({**state, "step": step, "elapsed_s": elapsed_s}, unfinished)
-            unfinished.rename(checkpoint_path)
+        return parts
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train for so many minutes of wall time in all, going on from the last checkpoint if there is one."""
+    torch.set_num_threads(1)
+    utterances = load_shards(options.data_folder)
+    training = Training(utterances, options)
+    hours = sum(len(u.frames) for u in utterances) / 720_000
+    parameters = sum(p.numel() for p in training.model.parameters()) / 1e6
+    print(f"{len(utterances)} utterances, {hours:.2f} h, {parameters:.2f} M parameters, from step {training.step}", flush=True)
+    training.run(utterances)
 
 
 class Averages:
@@ -177,54 +242,43 @@ class Averages:
         self.__init__()  # type: ignore[misc]
 
 
-def export(data_folder: Path, out_path: Path) -> None:
-    """Write the averaged weights of the last checkpoint as half-precision safetensors; random ones if there is none."""
+def export(checkpoint_path: Path, out_path: Path) -> None:
+    """Write the averaged weights of a checkpoint as half-precision safetensors; random ones if there is none."""
     model = ConvTts(ConvTtsConfig())
-    checkpoint_path = data_folder / "checkpoint.pt"
     metadata = {"format": "conv_tts/1", "step": "0"}
     if checkpoint_path.exists():
-        checkpoint = torch.load(checkpoint_path, weights_only=True)
+        checkpoint = torch.load(checkpoint_path, weights_only=True, map_location="cpu")
         model.load_state_dict(checkpoint["average"])
         metadata |= {"step": str(checkpoint["step"]), "training_s": f"{checkpoint['elapsed_s']:.0f}"}
-    continue_bandwidth(model)
     out_path.parent.mkdir(parents=True, exist_ok=True)
     save_weights(out_path, model.state_dict(), metadata | model.config.to_metadata(), dtype=torch.float16)
     print(f"{out_path}: {out_path.stat().st_size / 1e6:.1f} MB, {metadata}")
 
 
-def continue_bandwidth(model: ConvTts) -> None:
-    """Fold `acoustics.bandwidth_continuation` into the output layer, in place."""
-    order = model.config.cepstrum_order
-    matrix, offset = (torch.from_numpy(array) for array in bandwidth_continuation(order))
-    spread = model.cepstrum_spread.double()
-    with torch.no_grad():
-        mixing = (spread[:, None] * matrix / spread).T
-        weight, bias = model.decoder_out.weight, model.decoder_out.bias
-        weight[:order] = (mixing @ weight[:order].double()).float()
-        bias[:order] = (mixing @ bias[:order].double()).float()
-        model.cepstrum_mean.copy_(model.cepstrum_mean.double() @ matrix + offset)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-folder", type=Path, default=DATA_FOLDER, help="shards and checkpoints")
+    parser.add_argument("--data-folder", type=Path, default=DATA_FOLDER, help="shards")
+    parser.add_argument("--checkpoint", type=Path, help="default: checkpoint.pt in the data folder; its log lies beside it")
     steps = parser.add_subparsers(dest="step", required=True)
     data = steps.add_parser("data", help="let the teacher speak")
     data.add_argument("--text-folder", type=Path, required=True)
-    data.add_argument("--hours", type=float, default=9.0)
+    data.add_argument("--hours", type=float, default=6.0)
     learn = steps.add_parser("train", help="train, or go on training")
-    learn.add_argument("--minutes", type=float, default=55.0)
+    learn.add_argument("--minutes", type=float, default=75.0)
     learn.add_argument("--seed", type=int, default=1)
     learn.add_argument("--peak-learning-rate", type=float, default=PEAK_LEARNING_RATE)
+    learn.add_argument("--init", type=Path, help="start from the weights of this checkpoint")
+    learn.add_argument("--device", default="cpu")
     out = steps.add_parser("export", help="write the package's weights")
     out.add_argument("--out", type=Path, default=WEIGHTS_PATH)
-    arguments = parser.parse_args()
-    if arguments.step == "data":
-        make_data(arguments.text_folder, arguments.data_folder, arguments.hours)
-    elif arguments.step == "train":
-        train(arguments.data_folder, arguments.minutes, arguments.seed, arguments.peak_learning_rate)
+    options = parser.parse_args()
+    options.checkpoint = options.checkpoint or options.data_folder / "checkpoint.pt"
+    if options.step == "data":
+        make_data(options.text_folder, options.data_folder, options.hours)
+    elif options.step == "train":
+        train(options)
     else:
-        export(arguments.data_folder, arguments.out)
+        export(options.checkpoint, options.out)
 
 
 if __name__ == "__main__":
