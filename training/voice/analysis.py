@@ -3,11 +3,12 @@
 The reverse of `models.conv_tts.vocoder`: what this finds in a recording, the vocoder turns back
 into its sound. Pitch is the path of least cost through the peaks of the autocorrelation
 (Boersma 1993), the envelope is pitch-synchronous (CheapTrick, Morise 2015), the voiced share of a
-band is how well it repeats after one period, directly or in its envelope (McCree and Barnwell 1995).
+band is how well it repeats after one period.
 """
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ _PITCH_CANDIDATES = 6
 _VOICED_ABOVE = 0.45
 _OCTAVE_COST, _JUMP_COST, _SWITCH_COST = 0.01, 0.35, 0.14
 _BLOCK_FRAMES = 500
+_BAND_RATE_HZ = 8000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +83,22 @@ def continuous_log_f0(f0_hz: Floats) -> Floats:
 def track_pitch(pcm: Floats, rate_hz: int) -> Floats:
     """F0 in Hz every 5 ms, first at 5 ms, 0 where unvoiced: a wide search, then one around the speaker's range."""
     low = resampled(pcm, rate_hz, _PITCH_RATE_HZ)
-    wide = _best_path(*_pitch_candidates(low, LOWEST_F0_HZ, HIGHEST_F0_HZ))
+    wide = _best_path(*_pitch_candidates(low, LOWEST_F0_HZ, HIGHEST_F0_HZ, every=2))
     voiced = wide[wide > 0]
-    if len(voiced) < 20:
-        return wide
+    if len(voiced) < 10:
+        return np.zeros(len(pcm) * 200 // rate_hz)
     lower, upper = np.quantile(voiced, [0.25, 0.75])  # the range of De Looze and Hirst (2008)
     return _best_path(*_pitch_candidates(low, max(LOWEST_F0_HZ, 0.7 * lower), min(HIGHEST_F0_HZ, 1.9 * upper)))
 
 
-def _pitch_candidates(pcm: Floats, lowest_hz: float, highest_hz: float) -> tuple[Floats, Floats]:
-    """F0 and strength of the best peaks of each frame's autocorrelation, both [N, candidates], and nothing where F0 is 0."""
+def _pitch_candidates(pcm: Floats, lowest_hz: float, highest_hz: float, every: int = 1) -> tuple[Floats, Floats]:
+    """F0 and strength of the best peaks of the autocorrelation of each frame, or every second ...: both [N, candidates].
+    Where F0 is 0 there is none."""
     hop = _PITCH_RATE_HZ * HOP_SAMPLES // SAMPLE_RATE_HZ
     size = int(3 * _PITCH_RATE_HZ / lowest_hz) // 2 * 2
     fft = 1 << (2 * size - 1).bit_length()
     padded = np.pad(pcm, (size // 2, size))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, size)[hop::hop][: len(pcm) // hop]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size)[hop::hop][: len(pcm) // hop : every]
     hann = np.hanning(size + 1)[:-1]
     decay = np.fft.irfft(np.abs(np.fft.rfft(hann, fft)) ** 2)[:size]
     loudest = max(float(np.abs(pcm).max()), 1e-9)
@@ -117,11 +120,10 @@ def _pitch_candidates(pcm: Floats, lowest_hz: float, highest_hz: float) -> tuple
         f0 = _PITCH_RATE_HZ / (np.arange(first, last) + shift)
         score = np.where((middle >= left) & (middle > right), height - _OCTAVE_COST * np.log2(highest_hz / f0), -1)
         score[quiet] = -1
-        best = np.argsort(-score, 1)[:, :_PITCH_CANDIDATES]
-        count = best.shape[1]
-        strengths[start : start + len(block), :count] = np.take_along_axis(score, best, 1)
-        f0s[start : start + len(block), :count] = np.where(strengths[start : start + len(block), :count] > 0,
-                                                           np.take_along_axis(f0, best, 1), 0)  # fmt: skip
+        best = np.argpartition(-score, _PITCH_CANDIDATES, 1)[:, :_PITCH_CANDIDATES]
+        rows = slice(start, start + len(block))
+        strengths[rows] = np.take_along_axis(score, best, 1)
+        f0s[rows] = np.where(strengths[rows] > 0, np.take_along_axis(f0, best, 1), 0)
     return f0s, strengths
 
 
@@ -156,52 +158,54 @@ def _best_path(f0s: Floats, strengths: Floats) -> Floats:
 
 @cache
 def _band_edges_hz() -> tuple[tuple[float, float], ...]:
-    centres = BAND_CENTRES_HZ
-    borders = [100.0, *((a + b) / 2 for a, b in zip(centres[:-1], centres[1:], strict=True)), centres[-1] + 1000]
-    return tuple(zip(borders[:-1], borders[1:], strict=True))
+    borders = [100.0, *((low + high) / 2 for low, high in pairwise(BAND_CENTRES_HZ)), BAND_CENTRES_HZ[-1] + 1000]
+    return tuple(pairwise(borders))
 
 
 def band_voicing(pcm: Floats, centres: NDArray[np.int64], f0_hz: Floats) -> Floats:
     """[N, bands]: how much of each band repeats after one period; 0 where F0 is 0.
+
+    A band is shifted down to 0 Hz, so that its complex correlation does not care for the carrier's
+    phase, which a change of pitch by 1 % already turns around at 5 kHz.
 
     Args:
         pcm: 24 kHz, [S].
         centres: [N], the sample of each frame.
         f0_hz: [N].
     """
-    spectrum = np.fft.rfft(pcm, 1 << max(len(pcm) - 1, 1).bit_length())
-    size = 2 * (len(spectrum) - 1)
+    size = 1 << max(len(pcm) + SAMPLE_RATE_HZ // 10, 1).bit_length()
+    spectrum = np.fft.rfft(pcm, size)
     bins_hz = np.arange(len(spectrum)) * SAMPLE_RATE_HZ / size
+    kept = int(size * _BAND_RATE_HZ / SAMPLE_RATE_HZ)
     voicing = np.zeros((len(f0_hz), len(BAND_CENTRES_HZ)))
+    voiced = np.flatnonzero(f0_hz > 0)
+    centres_s = centres[voiced] / SAMPLE_RATE_HZ
     for band, (low_hz, high_hz) in enumerate(_band_edges_hz()):
         slope = np.clip((bins_hz - low_hz) / 150 + 0.5, 0, 1) * np.clip((high_hz - bins_hz) / 150 + 0.5, 0, 1)
-        analytic = np.zeros(size, dtype=np.complex128)
-        analytic[: len(spectrum)] = 2 * spectrum * slope
-        analytic = np.fft.ifft(analytic)[: len(pcm)]
-        direct = _repetition(analytic.real, centres, f0_hz)
-        if low_hz > 600:
-            envelope = np.abs(analytic)
-            direct = np.maximum(direct, _repetition(envelope, centres, f0_hz) - 0.05)
-        voicing[:, band] = direct
-    return np.where(f0_hz[:, None] > 0, voicing, 0).clip(0, 1)
+        first = int(max(low_hz - 75, 0) * size / SAMPLE_RATE_HZ)
+        inside = (spectrum * slope)[first : first + kept]
+        baseband = np.fft.ifft(np.pad(inside, (0, kept - len(inside))))
+        # Independent values in two periods: what noise repeats by chance.
+        chance = f0_hz[voiced] / (2 * (high_hz - low_hz))
+        squared = _repetition(baseband, centres_s, f0_hz[voiced]) ** 2
+        voicing[voiced, band] = np.sqrt(((squared - chance) / (1 - chance)).clip(0, 1))
+    return voicing
 
 
-def _repetition(signal: Floats, centres: NDArray[np.int64], f0_hz: Floats) -> Floats:
-    """[N]: the highest normalised correlation of two stretches of two periods, one period apart (to 2 %)."""
-    longest = int(SAMPLE_RATE_HZ / LOWEST_F0_HZ) + 1
-    padded = np.pad(signal, (3 * longest, 3 * longest))
-    out = np.zeros(len(f0_hz))
-    for n in np.flatnonzero(f0_hz > 0):
-        period = SAMPLE_RATE_HZ / f0_hz[n]
-        half = int(period)
-        reach = max(1, round(0.02 * period))
-        middle = int(centres[n]) + 3 * longest
-        lags = np.arange(round(period) - reach, round(period) + reach + 1)
-        start = middle - half - round(period / 2)
-        fixed = padded[start : start + 2 * half]
-        moved = np.lib.stride_tricks.sliding_window_view(padded[start + lags[0] : start + lags[-1] + 2 * half], 2 * half)
-        fixed = fixed - fixed.mean()
-        moved = moved - moved.mean(1, keepdims=True)
-        energy = np.sqrt((fixed @ fixed) * np.einsum("ij,ij->i", moved, moved)) + 1e-12
-        out[n] = float((moved @ fixed / energy).max())
-    return out
+def _repetition(band: NDArray[np.complex128], centres_s: Floats, f0_hz: Floats) -> Floats:
+    """[N]: normalised correlation of two stretches of two periods each, one period apart."""
+    if not len(f0_hz):
+        return np.zeros(0)
+    margin = int(3 * _BAND_RATE_HZ / LOWEST_F0_HZ)
+    padded = np.pad(band, margin)
+    period = _BAND_RATE_HZ / f0_hz
+    offsets = np.arange(int(2 * period.max()) + 1)
+    inside = offsets < 2 * period[:, None]
+    start = np.rint(margin + centres_s * _BAND_RATE_HZ - 1.5 * period).astype(np.int64)
+    fixed = padded[start[:, None] + offsets] * inside
+    best = np.zeros(len(f0_hz))
+    for lag in (np.floor(period), np.ceil(period)):
+        moved = padded[(start + lag.astype(np.int64))[:, None] + offsets] * inside
+        energy = np.sqrt(np.square(np.abs(fixed)).sum(1) * np.square(np.abs(moved)).sum(1)) + 1e-12
+        best = np.maximum(best, np.abs((fixed.conj() * moved).sum(1)) / energy)
+    return best
