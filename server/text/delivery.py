@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from server.errors import InvalidRequest
 from server.types import SPEED_RANGE, VOLUME_RANGE, Controls
 
 
@@ -108,6 +109,14 @@ class SpeechState:
             volume=min(self.volume * emotion.volume, VOLUME_RANGE[1]),
             pitch_semitones=self.pitch_semitones + emotion.pitch_semitones,
         )
+
+
+def checked_emotion(name: str | None, field: str) -> str | None:
+    """The emotion as the table spells it, None where none is named. Raises InvalidRequest listing the known ones."""
+    plain = (name or "").strip().lower()
+    if plain and plain not in EMOTIONS:
+        raise InvalidRequest.choice(field, name, EMOTIONS)
+    return plain or None
 
 
 def clamp(value: float, bounds: tuple[float, float]) -> float:

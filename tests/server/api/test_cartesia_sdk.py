@@ -315,3 +315,38 @@ async def test_voices_async(async_client: AsyncCartesia) -> None:
 
 def test_status(client: Cartesia) -> None:
     assert client.get_status().ok
+
+
+def spoken_phonemes(client: Cartesia, voice: str, **fields: Any) -> list[str]:
+    """Phonemes of the WebSocket's phoneme timestamps."""
+    with client.tts.websocket_connect() as connection:
+        context = connection.context(model_id=MODEL, voice=voice, output_format=RAW, add_phoneme_timestamps=True, **fields)
+        context.push("The GIF plays, and Nguyen's friends laugh.")
+        context.no_more_inputs()
+        events: list[Any] = list(context.receive())
+    return [one for event in events if event.type == "phoneme_timestamps" for one in event.phoneme_timestamps.phonemes]
+
+
+def test_pronunciation_dictionaries(client: Cartesia, voice: str, target: Target, request: pytest.FixtureRequest) -> None:
+    items: Any = [{"text": "gif", "alias": "<<dʒ|ɪ|f>>"}, {"text": "Nguyen", "alias": "win", "case_sensitive": True}]
+    made = client.pronunciation_dicts.create(name="names", items=items)
+    try:
+        assert [item.text for item in client.pronunciation_dicts.retrieve(made.id).items] == ["gif", "Nguyen"]
+        assert next(entry.id for entry in client.pronunciation_dicts.list(limit=1)) == made.id
+        assert client.pronunciation_dicts.update(made.id, name="better").items == made.items
+        with pytest.raises(cartesia.NotFoundError, match="pdict_x"):
+            client.tts.generate(
+                model_id=MODEL, transcript=TEXT, voice=voice, output_format=RAW, pronunciation_dict_id="pdict_x"
+            )
+        if "process" in request.node.callspec.id:
+            plain = spoken_phonemes(client, voice)
+            # Two words sound differently, and nothing else does.
+            expected = "ð ə dʒ ɪ f p l eɪ z æ n d w ɪ n z f ɹ ɛ n d z l æ f".split()
+            assert spoken_phonemes(client, voice, pronunciation_dict_id=made.id) == expected
+            assert plain[:2] == expected[:2]
+            assert plain[plain.index("p") : plain.index("p") + 7] == expected[5:12]
+            assert plain[-9:] == expected[-9:]
+            assert plain != expected
+    finally:
+        client.pronunciation_dicts.delete(made.id)
+    assert made.id not in [entry.id for entry in client.pronunciation_dicts.list()]

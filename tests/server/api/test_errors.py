@@ -69,6 +69,7 @@ REFUSALS: list[tuple[dict[str, Any], int, str | None, str, tuple[object, ...]]] 
     ({"generation_config": {"speed": "fast"}}, 400, None, "generation_config.speed", ()),
     ({"generation_config": {"volume": True}}, 400, None, "generation_config.volume", ()),
     ({"generation_config": {"emotion": 3}}, 400, None, "generation_config.emotion", ()),
+    ({"generation_config": {"emotion": "zesty"}}, 400, None, "generation_config.emotion", ("neutral", "determined")),
     ({"pronunciation_dict_id": "pdict_1"}, 404, None, "pronunciation_dict_id", ()),
     ({"add_timestamps": "perhaps"}, 400, None, "add_timestamps", ()),
 ]  # fmt: skip

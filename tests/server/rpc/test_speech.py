@@ -7,7 +7,7 @@ import pytest
 
 from server.audio.files import decode_file
 from server.pb import speech_pb2 as pb
-from server.types import AudioFormat
+from server.types import AudioFormat, Replacement
 from tests.fakes import ANNA, BERT
 from tests.server.rpc.conftest import Launch, Running
 from tests.server.rpc.messages import CANCEL, FLUSH, config, converse, kinds, refused, rest_of, sound, spoken, text
@@ -156,6 +156,12 @@ async def test_voice_mixtures(running: Running) -> None:
     code, message, trailing = await refused(converse(running.speech.Synthesize, config(voices=too_many)))
     assert (code, trailing["descant-field"]) == (grpc.StatusCode.INVALID_ARGUMENT, "config.voices")
     assert "at most 8" in message
+
+
+async def test_pronunciation_dictionaries(running: Running) -> None:
+    made = running.pronunciations.create("", "names", [Replacement("Abc", "d+efgh")])
+    named = config(pronunciation_dict_id=made.id)
+    assert len(spoken(await converse(running.speech.Synthesize, named, text("Abc de.")))) == 7 * PHONE_SAMPLES
 
 
 async def test_audio_formats(running: Running) -> None:
