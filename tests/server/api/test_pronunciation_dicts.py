@@ -9,7 +9,7 @@ import pytest
 
 from tests.server.api.harness import VERSIONS, ApiServer, opened, serving, speech_body
 
-ITEMS = [{"text": "hello", "alias": "hi+you"}]
+ITEMS = [{"text": "hello", "alias": "hi+folks"}]
 
 
 def make(http: httpx.Client, **fields: Any) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def test_a_dictionary_from_first_to_last(http: httpx.Client, version: str, slash
     assert made["id"].startswith("pdict_")
     assert {**made, "id": "", "created_at": ""} == {
         "id": "", "name": "names", "description": "", "owner_id": "", "pinned": False, "created_at": "",
-        "items": [{"text": "hello", "alias": "hi+you", "pronunciation": "hi+you", "case_sensitive": False}],
+        "items": [{"text": "hello", "alias": "hi+folks", "pronunciation": "hi+folks", "case_sensitive": False}],
     }  # fmt: skip
     path = f"/pronunciation-dicts/{made['id']}"
     assert http.get(path + slash, headers=headers).json() == made
