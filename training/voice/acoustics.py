@@ -17,6 +17,7 @@ and leave dips of 4 dB near 900 and 1500 Hz. Sources: flite 2.2, ``src/cg/cst_ml
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ def to_cepstra(log_amplitude: Floats, order: int) -> Floats:
 def _band_fit(top_hz: float) -> tuple[NDArray[np.bool_], Floats]:
     inside = top_hz > GRID_HZ
     lines = np.stack([np.interp(GRID_HZ[inside], BAND_CENTRES_HZ, row) for row in np.eye(len(BAND_CENTRES_HZ))])
-    return inside, np.linalg.pinv(lines)
+    return inside, np.asarray(np.linalg.pinv(lines), dtype=np.float64)
 
 
 def to_bands(share: Floats, top_hz: float = SOURCE_RATE_HZ / 2) -> Floats:
@@ -141,7 +142,7 @@ def _excitation(speech: FliteSpeech, voice: str) -> tuple[Floats, Floats]:
 
 def _between(stretches: Floats) -> Floats:
     """Values of stretches to values at the frames between them."""
-    return (stretches + np.concatenate([stretches[1:], stretches[-1:]])) / 2
+    return np.asarray((stretches + np.concatenate([stretches[1:], stretches[-1:]])) / 2)
 
 
 def translate(speech: FliteSpeech, voice: str, order: int) -> tuple[Floats, Floats, Floats]:
@@ -153,11 +154,11 @@ def translate(speech: FliteSpeech, voice: str, order: int) -> tuple[Floats, Floa
     gain = np.log(constants.gain / 32768 * np.sqrt(SAMPLE_RATE_HZ / SOURCE_RATE_HZ))
     sound = _filter_log_amplitude(speech.mel_cepstrum.astype(np.float64), constants.alpha, constants.beta) + gain
     sound = np.logaddexp(2 * sound + np.log(power), 2 * _NEPER_PER_DB * _FLOOR_DB) / 2
-    sound = _with_air(sound) + _LEVEL_DB[voice] * _NEPER_PER_DB
-    return to_cepstra(sound, order), to_bands(pulses / power), _continuous_log_f0(speech.f0_hz)
+    sound = with_air(sound) + _LEVEL_DB[voice] * _NEPER_PER_DB
+    return to_cepstra(sound, order), to_bands(pulses / power), continuous_log_f0(speech.f0_hz)
 
 
-def _with_air(log_amplitude: Floats) -> Floats:
+def with_air(log_amplitude: Floats) -> Floats:
     """Above 8.3 kHz, where the teacher has nothing, the spectrum goes on from the level at 6 to 6.9 kHz and
     falls by 5 dB per kHz, so that fricatives reach up as far as they do in speech. The teacher's hole from
     7.2 to 8.2 kHz stays: filling it costs 1.3 dB of mel-cepstral distortion."""
@@ -168,7 +169,7 @@ def _with_air(log_amplitude: Floats) -> Floats:
     return np.asarray(log_amplitude * (1 - share) + np.maximum(log_amplitude, air) * share)
 
 
-def _continuous_log_f0(f0_hz: NDArray[np.float32]) -> Floats:
+def continuous_log_f0(f0_hz: NDArray[np.floating[Any]]) -> Floats:
     """Log F0 with gaps bridged by straight lines."""
     voiced = np.flatnonzero(f0_hz > 0)
     if len(voiced) == 0:
