@@ -7,7 +7,7 @@ for segment in stream.take(Take.READY): ...
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from models.base import Phone, Segment
@@ -124,7 +124,7 @@ class TextStream:
     def take(self, mode: Take | Literal["ready", "timer", "input", "end"] = Take.READY) -> list[TextSegment]:
         """Segments that can be spoken now; see `Take`. Text without anything to say gives none."""
         built = (self._build(piece) for piece in self._segmenter.take(Take(mode)))
-        return [segment for segment in built if segment is not None]
+        return _with_breaks_between([segment for segment in built if segment is not None])
 
     def _build(self, piece: Piece) -> TextSegment | None:
         written = WrittenWords()
@@ -189,24 +189,48 @@ def _assemble(
     phones: list[Phone] = []
     for entry in entries:
         if isinstance(entry, _Pause):
-            if entry.duration_ms is not None or _pause_has_place(phones, spoken):
-                phones.append(_pause_phone(entry))
+            _add_pause(phones, entry)
         elif entry.token.phones:
             phones += _word_phones(entry, len(spoken))
             spoken.append(SpokenWord(entry.token.text, written.index_at(entry.token.start)))
     phones = [phone for phone in phones if phone.duration_ms is None or phone.duration_ms > 0]
     if not phones:
         return None
-    if phones[-1].word >= 0:
-        phones.append(_pause_phone(_Pause(ending, _delivery_of(phones[-1]))))
+    if spoken:
+        _add_pause(phones, _Pause(ending, _delivery_of(phones[-1])))
     if first:
         phones.insert(0, Phone("_", duration_ms=LEADING_SILENCE_MS))
     return TextSegment(Segment(tuple(phones)), tuple(spoken), written.used(), unknown)
 
 
-def _pause_has_place(phones: list[Phone], spoken: list[SpokenWord]) -> bool:
-    """A punctuation mark pauses only after a word, never before the first or after another pause."""
-    return bool(spoken) and phones[-1].word >= 0
+def _add_pause(phones: list[Phone], pause: _Pause) -> None:
+    """A mark pauses only after a word. Beside a break, which says how long, it says only how the clause before it ends."""
+    last = phones[-1] if phones else None
+    if last is None or last.word >= 0:
+        if last is not None or pause.duration_ms is not None:
+            phones.append(_pause_phone(pause))
+    elif pause.duration_ms is None:
+        if last.symbol == "_" and any(phone.word >= 0 for phone in phones):
+            phones[-1] = replace(last, symbol=pause.symbol)
+    elif last.duration_ms is None:
+        phones[-1] = replace(last, duration_ms=pause.duration_ms)
+    else:
+        phones.append(_pause_phone(pause))
+
+
+def _with_breaks_between(segments: list[TextSegment]) -> list[TextSegment]:
+    """A break at the start of a sentence becomes the length of the pause that ends the one before."""
+    joined: list[TextSegment] = []
+    for text in segments:
+        phones = text.segment.phones
+        ended = joined[-1].segment.phones if joined else ()
+        if ended and phones[0].duration_ms is not None and ended[-1].word < 0 and ended[-1].duration_ms is None:
+            pause = replace(ended[-1], duration_ms=phones[0].duration_ms)
+            joined[-1] = replace(joined[-1], segment=Segment((*ended[:-1], pause)))
+            text = replace(text, segment=Segment(phones[1:]))
+        if text.segment.phones:
+            joined.append(text)
+    return joined
 
 
 def _pronounce(entries: list[_Voiced | _Pause]) -> None:

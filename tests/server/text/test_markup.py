@@ -95,6 +95,26 @@ def test_spelling_goes_on_across_pushes(front_end: TextFrontEnd) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "pauses"),
+    [
+        ('One.<break time="1s"/>Two.', [(".", 1000.0), (".", None)]),
+        ('One? <break time="70ms"/> Two.', [("?", 70.0), (".", None)]),
+        ('One, <break time="1s"/> two.', [(",", 1000.0), (".", None)]),
+        ('One <break time="1s"/>, two.', [(",", 1000.0), (".", None)]),
+        ('One <break time="1s"/>. Two.', [(".", 1000.0), (".", None)]),
+        ('One <break time="1s"/> <break time="2s"/>, two.', [("_", 1000.0), (",", 2000.0), (".", None)]),
+        ('One! <break time="1s"/> <break time="2s"/> Two.', [("!", 1000.0), ("_", 2000.0), (".", None)]),
+        ('One.<break time="300ms"/>', [(".", 300.0)]),
+        ('<break time="300ms"/>, one', [("_", 300.0), (".", None)]),
+    ],
+)
+def test_a_break_is_the_whole_pause(front_end: TextFrontEnd, text: str, pauses: list[tuple[str, float | None]]) -> None:
+    """Punctuation beside it keeps its tune and adds no time."""
+    heard = [phone for segment in speak(front_end, text) for phone in segment.segment.phones]
+    assert [(phone.symbol, phone.duration_ms) for phone in heard[1:] if phone.word < 0] == pauses
+
+
+@pytest.mark.parametrize(
     ("text", "speed", "volume"),
     [
         ('<speed ratio="1.5"/>word', 1.5, 1.0),
