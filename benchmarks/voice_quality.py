@@ -49,10 +49,10 @@ from models.conv_tts.config import SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.model import WEIGHTS, load
 from models.conv_tts.vocoder import Vocoder
 from models.phones import PAUSES
+from models.pitch import track_pitch
 from server.bench.stats import append_line, record
 from server.text.frontend import TextFrontEnd
 from training.voice.acoustics import translate
-from training.voice.analysis import track_pitch
 from training.voice.data import make_utterance, read_words
 from training.voice.flite import FliteSpeech, speak
 
@@ -184,7 +184,7 @@ def _copy(speech: FliteSpeech, teacher: str) -> Floats:
 
 def _pitch_error_cents(pcm: Floats, source: Floats) -> float:
     """Median absolute difference where both have pitch."""
-    ours, theirs = (track_pitch(one, EVALUATION_HZ) for one in (pcm, source))
+    ours, theirs = (track_pitch(one.astype(np.float32), EVALUATION_HZ, 80).f0_hz for one in (pcm, source))
     count = min(len(ours), len(theirs))
     both = (ours[:count] > 0) & (theirs[:count] > 0)
     return float(np.median(np.abs(1200 * np.log2(ours[:count][both] / theirs[:count][both])))) if both.any() else float("nan")
