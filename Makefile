@@ -46,10 +46,15 @@ bench: setup
 train: train-voice train-ears
 
 # Needs Debian's libflite1. Text is a folder with sentences.en.txt, one sentence a line (such as Common Voice's, CC0).
+# Stopped at any point, the same command goes on from there. DEVICE=cuda trains on a GPU; MINUTES is wall time in all.
+VOICE := data/voice
+DEVICE := cpu
+MINUTES := 150
 train-voice: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m training.voice.train data --text-folder $(TEXT)
-	OMP_NUM_THREADS=1 $(BIN)/python -m training.voice.train train
-	$(BIN)/python -m training.voice.train export
+	OMP_NUM_THREADS=1 $(BIN)/python -m training.voice.train --data-folder $(VOICE) data --text-folder $(TEXT)
+	OMP_NUM_THREADS=1 $(BIN)/python -m training.voice.train --data-folder $(VOICE) train --minutes $(MINUTES) --device $(DEVICE)
+	$(BIN)/python -m training.voice.train --data-folder $(VOICE) export
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.voice_quality --text-folder $(TEXT) --sentences 300
 
 # Four hours of two cores: one run from nothing, one from its weights. Also needs what train-voice needs.
 EARS := data/ears

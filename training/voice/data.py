@@ -154,32 +154,49 @@ def training_texts(folder: Path, seed: int) -> Iterator[Words]:
 
 
 def make_data(text_folder: Path, out_folder: Path, hours: float, shard_minutes: float = 20, seed: int = 0) -> None:
-    """Write shards ``voice-000.npz`` ... until there are ``hours`` of speech."""
+    """Write shards ``voice-000.npz`` ... until there are ``hours`` of speech; shards that are there already are kept."""
     out_folder.mkdir(parents=True, exist_ok=True)
     config = ConvTtsConfig()
-    started_s, total_s, refused, shard = time.monotonic(), 0.0, 0, 0
+    used, total_s, shard = _made_so_far(out_folder)
+    started_s, refused, pending_s = time.monotonic(), 0, 0.0
     pending: list[Utterance] = []
     for number, words in enumerate(training_texts(text_folder, seed)):
+        if total_s >= hours * 3600:
+            break
+        if number < used:
+            continue
         utterance = make_utterance(words, config.speakers[number % len(config.speakers)], config)
         if utterance is None:
             refused += 1
             continue
         pending.append(utterance)
-        total_s += len(utterance.frames) * FRAME_S
-        if sum(len(u.frames) for u in pending) * FRAME_S >= shard_minutes * 60 or total_s >= hours * 3600:
-            save_shard(out_folder / f"voice-{shard:03d}.npz", pending)
-            pending, shard = [], shard + 1
-            wall_s = time.monotonic() - started_s
-            print(f"{total_s / 3600:.2f} h, {number + 1 - refused} utterances, {refused} refused, {wall_s:.0f} s", flush=True)
-        if total_s >= hours * 3600:
-            break
+        pending_s += len(utterance.frames) * FRAME_S
+        if pending_s >= shard_minutes * 60 or total_s + pending_s >= hours * 3600:
+            save_shard(out_folder / f"voice-{shard:03d}.npz", pending, number + 1)
+            total_s, shard = total_s + pending_s, shard + 1
+            pending, pending_s = [], 0.0
+            print(f"{total_s / 3600:.2f} h, {refused} refused, {time.monotonic() - started_s:.0f} s", flush=True)
 
 
-def save_shard(path: Path, utterances: list[Utterance]) -> None:
-    """Write utterances as flat arrays, uncompressed."""
+def _made_so_far(folder: Path) -> tuple[int, float, int]:
+    """How many texts the shards of a folder used up, how much speech they hold in seconds, and how many they are."""
+    used, total_s, count = 0, 0.0, 0
+    for path in _shard_paths(folder):
+        with np.load(path) as shard:
+            used, total_s, count = int(shard["texts_used"]), total_s + float(shard["frame_counts"].sum()) * FRAME_S, count + 1
+    return used, total_s, count
+
+
+def _shard_paths(folder: Path) -> list[Path]:
+    return sorted(folder.glob("voice-[0-9][0-9][0-9].npz"))
+
+
+def save_shard(path: Path, utterances: list[Utterance], texts_used: int = 0) -> None:
+    """Write utterances as flat arrays, uncompressed, and, for a maker that resumes, how many texts the data used so far."""
     unfinished = path.with_suffix(".unfinished.npz")
     np.savez(
         unfinished,
+        texts_used=np.int64(texts_used),
         speaker=np.array([u.speaker for u in utterances], dtype=np.int16),
         phone_counts=np.array([len(u.phones) for u in utterances], dtype=np.int32),
         frame_counts=np.array([len(u.frames) for u in utterances], dtype=np.int32),
@@ -193,7 +210,7 @@ def save_shard(path: Path, utterances: list[Utterance]) -> None:
 def load_shards(folder: Path) -> list[Utterance]:
     """All utterances of a folder of shards."""
     utterances = []
-    for path in sorted(folder.glob("voice-[0-9][0-9][0-9].npz")):
+    for path in _shard_paths(folder):
         with np.load(path) as shard:
             arrays = {name: shard[name] for name in shard.files}
         phone_ends, frame_ends = np.cumsum(arrays["phone_counts"]), np.cumsum(arrays["frame_counts"])
