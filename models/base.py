@@ -109,6 +109,9 @@ class Voice:
     speakers: tuple[tuple[str, float], ...]
     """Speaker names of the model with weights that add up to 1."""
     character: Character = Character()
+    network: str = ""
+    """Empty for the family's own network. A voice trained by a user has a network to itself and names it here; voices
+    of different networks do not mix."""
 
 
 @dataclass(frozen=True, slots=True)

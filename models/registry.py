@@ -1,12 +1,13 @@
 """Model families by name. A family is one folder with one line here; its module is imported when it is asked for."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from models.base import Recognizer, Synthesizer, VoiceCloner
 
-SYNTHESIZERS = {"conv_tts": "models.conv_tts.model:load"}
+SYNTHESIZERS = {"conv_tts": "models.conv_tts.networks:load"}
 RECOGNIZERS = {"whisper": "models.whisper.model:load"}
 CLONERS = {"conv_tts": "models.conv_tts.cloning:load_cloner"}
 SPEAKER_ENCODER = "models.speaker_encoder.model:load"
@@ -16,12 +17,14 @@ class UnknownFamily(ValueError):
     """No model family has this name; the message lists those that exist."""
 
 
-def load_synthesizer(name: str, device: str, max_slots: int) -> Synthesizer:
+def load_synthesizer(name: str, device: str, max_slots: int, voice_files: Sequence[Path] = ()) -> Synthesizer:
     """Load a voice on a device ("cpu", "cuda", "cuda:1") with room for that many sessions at once.
+
+    ``voice_files`` are weights of further voices of the same family, made from recordings.
 
     Raises UnknownFamily, and whatever the family raises when its weights are missing or wrong.
     """
-    model: Synthesizer = _load(SYNTHESIZERS, name)(device=device, max_slots=max_slots)
+    model: Synthesizer = _load(SYNTHESIZERS, name)(device=device, max_slots=max_slots, voice_files=voice_files)
     return model
 
 

@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     threads: int = Field(1, ge=1, le=256, description="CPU threads per model.")
     data_dir: Path = Field(
         Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "descant",
-        description="Where keys are kept.",
+        description="Where keys, voices and pronunciations are kept.",
     )
     require_keys: bool = Field(False, description="Ask for an API key on loopback too.")
     default_version: str = Field(

@@ -11,6 +11,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.catalog import build_catalog
@@ -46,6 +47,11 @@ def own_voices(settings: Settings) -> "OwnVoices":
     from server.own_voices import OwnVoices
 
     return OwnVoices(settings.data_dir / "voices", settings.speech_model)
+
+
+def trained_voices(settings: Settings) -> list[Path]:
+    """Files of voices that were made from recordings (`training.voice.adapt`), in a stable order."""
+    return sorted((settings.data_dir / "trained-voices").glob("*.safetensors"))
 
 
 def check_exposure(settings: Settings, keys: KeyStore) -> None:
@@ -100,7 +106,7 @@ def build(settings: Settings) -> "Services":
     device = choose_device(settings.device)
     torch.set_num_threads(settings.threads)
     limits = settings.limits
-    synthesizer = load_synthesizer(settings.speech_model, device, limits.max_speech_sessions)
+    synthesizer = load_synthesizer(settings.speech_model, device, limits.max_speech_sessions, trained_voices(settings))
     recognizer = load_recognizer(settings.recognition_model, device, max_batch=16)
     metrics, detector, front_end = Metrics(), SileroDetector(), TextFrontEnd()
     engine = Engine(

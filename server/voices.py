@@ -58,8 +58,8 @@ class Voices:
         self._voices = (*stock, *(made.voice for made in own))
         self._own = {made.voice.id: made for made in own}
         self.owner_id = owner_id
-        self.speakers = tuple(sorted({name for voice in stock for name, _ in voice.speakers}))
-        """Every speaker of the model that a stock voice has."""
+        self.speakers = tuple(sorted({name for voice in stock if not voice.network for name, _ in voice.speakers}))
+        """Every speaker that a stock voice of the model's own network has."""
         if not stock:
             raise ValueError("a voice store needs at least one voice")
         if any(len({key(voice).lower() for voice in stock}) != len(stock) for key in (_id_of, _name_of)):
@@ -111,6 +111,9 @@ class Voices:
         voices = [voice for voice, _ in parts]
         if len({voice.language for voice in voices}) > 1:
             raise InvalidRequest("voice: the voices of a mixture must speak the same language", field="voice")
+        if len({voice.network for voice in voices}) > 1:
+            message = "voice: a voice made from recordings is a network of its own and does not mix with other voices"
+            raise InvalidRequest(message, field="voice")
         speakers: dict[str, float] = {}
         for voice, weight in parts:
             for speaker, share in voice.speakers:
@@ -128,6 +131,7 @@ class Voices:
             gender=first.gender if len(genders) == 1 else "gender_neutral",
             speakers=tuple(speakers.items()),
             character=character,
+            network=first.network,
         )
 
     def _mixture(self, text: str) -> Voice:

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from models.conv_tts.config import HOP_SAMPLES, SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.network import ConvTts, pitch_at, position_features
 from models.conv_tts.timing import lay_out
 from models.conv_tts.vocoder import Vocoder, VocoderState
-from models.conv_tts.voices import read_voices, speaker_weights
+from models.conv_tts.voices import read_trained_voice, read_voices, speaker_weights
 from models.phones import PHONES
 from models.weights import load_weights, read_metadata
 
@@ -294,22 +295,31 @@ def _next_chunk(stream: _Slot) -> _Chunk:
     return _Chunk(tuple(pieces), announced, ended)
 
 
-def load(device: str, max_slots: int) -> ConvTtsSynthesizer:
-    """The embedded voice on ``device`` ("cpu", "cuda", "cuda:1" ...).
+def load(device: str, max_slots: int, weights: Path | None = None) -> ConvTtsSynthesizer:
+    """The embedded voice on ``device`` ("cpu", "cuda", "cuda:1" ...), or the one voice that a user's file holds.
 
     Raises:
-        WeightsError: the package's weights do not fit this code.
+        WeightsError: the weights do not fit this code.
+        ValueError: the file does not say whose voice it is.
     """
-    with as_file(files("models.conv_tts") / "weights" / WEIGHTS) as path:
-        config = ConvTtsConfig.from_metadata(read_metadata(path))
-        network = ConvTts(config)
-        load_weights(path, network)
+    if weights is None:
+        with as_file(files("models.conv_tts") / "weights" / WEIGHTS) as path:
+            network = _read_network(path)
+        voices = read_voices(network.config.speakers)
+    else:
+        network, voices = _read_network(weights), (read_trained_voice(weights),)
     if device == "cpu" and _computes_bfloat16():
         for block in network.decoder:
             block.to_bfloat16()  # type: ignore[operator]
-    synthesizer = ConvTtsSynthesizer(network, device, max_slots, read_voices(config.speakers))
+    synthesizer = ConvTtsSynthesizer(network, device, max_slots, voices)
     _warm_up(synthesizer)
     return synthesizer
+
+
+def _read_network(path: Path) -> ConvTts:
+    network = ConvTts(ConvTtsConfig.from_metadata(read_metadata(path)))
+    load_weights(path, network)
+    return network
 
 
 def _computes_bfloat16() -> bool:

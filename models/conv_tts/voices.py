@@ -1,10 +1,12 @@
-"""The voices of the package: a table of names, ids and mixtures of the network's speakers."""
+"""The voices of the package, a table of names, ids and mixtures of the network's speakers, and those of users' files."""
 
 import json
 from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
 
 from models.base import Voice
+from models.weights import read_metadata
 
 
 def read_voices(speakers: Sequence[str]) -> tuple[Voice, ...]:
@@ -17,6 +19,25 @@ def read_voices(speakers: Sequence[str]) -> tuple[Voice, ...]:
         speaker_weights(voice, speakers)
         voices.append(voice)
     return tuple(voices)
+
+
+_RECORD = ("id", "name", "description", "language", "locale", "gender")
+
+
+def voice_record(voice: Voice) -> dict[str, str]:
+    """Metadata that `read_trained_voice` reads back."""
+    return {"voice": json.dumps({name: getattr(voice, name) for name in _RECORD})}
+
+
+def read_trained_voice(path: Path) -> Voice:
+    """The voice of a file that `training.voice.adapt` wrote: one speaker, whose name is the voice's id.
+
+    ValueError: there is no record of a voice in it.
+    """
+    record = json.loads(read_metadata(path).get("voice", "null"))
+    if not isinstance(record, dict) or set(record) != set(_RECORD):
+        raise ValueError(f"{path} holds no voice made from recordings")
+    return Voice(speakers=((record["id"], 1.0),), network=record["id"], **record)
 
 
 def speaker_weights(voice: Voice, speakers: Sequence[str]) -> list[float]:

@@ -14,7 +14,7 @@ import json
 import math
 import time
 import uuid
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from models.base import Voice
 from models.conv_tts.network import ConvTts, position_features
+from models.conv_tts.voices import voice_record
 from models.weights import save_weights
 from training.voice.batches import Batch, batches, collate
 from training.voice.data import Utterance, load_shards
@@ -147,12 +148,8 @@ def adapt(network: ConvTts, utterances: list[Utterance], name: str, steps: int =
 def save_voice(path: Path, network: ConvTts, voice: Voice) -> None:
     """Write the network, half precision, with the voice's record in the metadata."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    record = {key: value for key, value in asdict(voice).items() if key in _RECORD}
-    metadata = {"format": "conv_tts/1", "voice": json.dumps(record), **network.config.to_metadata()}
+    metadata = {"format": "conv_tts/1", **voice_record(voice), **network.config.to_metadata()}
     save_weights(path, network.state_dict(), metadata, dtype=torch.float16)
-
-
-_RECORD = ("id", "name", "description", "language", "locale", "gender")
 
 
 def main() -> None:
