@@ -1,0 +1,71 @@
+"""The package's network and those of voices that users trained, behind one `models.base.Synthesizer`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from models.base import Segment, SpeechFrames, SynthesizerInfo, Voice
+from models.conv_tts.model import ConvTtsSynthesizer
+from models.conv_tts.model import load as load_network
+
+
+class ConvTtsNetworks:
+    """A stream belongs to the network of its voice; a step is one batch per network that has streams in it."""
+
+    def __init__(self, networks: dict[str, ConvTtsSynthesizer]) -> None:
+        """``networks`` by `Voice.network`, the package's own first; all have room for as many slots."""
+        self._networks = networks
+        self._of_slot: dict[int, ConvTtsSynthesizer] = {}
+        first = next(iter(networks.values()))
+        self._info = replace(first.info, voices=tuple(v for network in networks.values() for v in network.info.voices))
+
+    @property
+    def info(self) -> SynthesizerInfo:
+        return self._info
+
+    def admit(self, slot: int, voice: Voice) -> None:
+        """See `models.base.Synthesizer`. ValueError: slot out of range or in use, a voice of no network here."""
+        if slot in self._of_slot:
+            raise ValueError(f"slot {slot} is in use")
+        network = self._networks.get(voice.network)
+        if network is None:
+            raise ValueError(f"voice {voice.name!r} belongs to a network that is not installed")
+        network.admit(slot, voice)
+        self._of_slot[slot] = network
+
+    def feed(self, slot: int, segment: Segment) -> None:
+        """See `models.base.Synthesizer`. ValueError: a phone or a control that cannot be spoken."""
+        self._of_slot[slot].feed(slot, segment)
+
+    def release(self, slot: int) -> None:
+        """See `models.base.Synthesizer`."""
+        self._of_slot.pop(slot).release(slot)
+
+    def step(self, slots: Sequence[int]) -> list[SpeechFrames]:
+        """See `models.base.Synthesizer`."""
+        given: dict[int, SpeechFrames] = {}
+        for network in self._networks.values():
+            own = [slot for slot in slots if self._of_slot[slot] is network]
+            if own:
+                given |= zip(own, network.step(own), strict=True)
+        return [given[slot] for slot in slots]
+
+
+def load(device: str, max_slots: int, voice_files: Sequence[Path] = ()) -> ConvTtsSynthesizer | ConvTtsNetworks:
+    """The embedded voice, and one more for each file of a voice made from recordings.
+
+    Raises:
+        WeightsError: weights do not fit this code.
+        ValueError: a file holds no voice, or two hold the same.
+    """
+    package = load_network(device, max_slots)
+    if not voice_files:
+        return package
+    networks = {"": package}
+    for path in voice_files:
+        trained = load_network(device, max_slots, path)
+        name = trained.info.voices[0].network
+        if name in networks:
+            raise ValueError(f"{path} holds the same voice as another file")
+        networks[name] = trained
+    return ConvTtsNetworks(networks)
