@@ -12,15 +12,12 @@ from typing import Literal
 
 from models.base import Phone, Segment
 from server.text.delivery import Delivery, SpeechState
-from server.text.letter_to_sound import letter_to_sound
-from server.text.lexicon import english_lexicon
 from server.text.markup import Break, NonVerbal, PhonemeRun, TextRun, parse_markup
-from server.text.normalize.english import EnglishNormalizer
 from server.text.normalize.replacements import compiled
 from server.text.normalize.tokens import PauseMark, SpokenToken, Token
-from server.text.pronounce import pronounce_words
 from server.text.segmenter import Piece, Segmenter, Take
 from server.text.spelling import spell
+from server.text.tongues import TONGUES, Tongue, tongue_of
 from server.text.words import SpokenWord, WrittenWord, WrittenWords
 from server.types import NO_PRONUNCIATIONS, Controls, Pronunciations
 
@@ -50,28 +47,20 @@ class TextFrontEnd:
     """Everything that is loaded once: lexicon, letter-to-sound, normalisers. Safe to share."""
 
     def __init__(self, languages: Iterable[str] = ("en",)) -> None:
-        unknown = sorted(set(languages) - {"en"})
+        unknown = sorted(set(languages) - set(TONGUES))
         if unknown:
-            raise ValueError(f"no text front end for: {', '.join(unknown)} (available: en)")
-        english_lexicon()
-        letter_to_sound("en")
-        self._american = EnglishNormalizer()
-        self._elsewhere = EnglishNormalizer(day_first=True)
-        self._minimal = EnglishNormalizer(minimal=True)
-        self._american.normalize("Ready on 1/2/2024 at 3:30pm for $1.")
+            raise ValueError(f"no text front end for: {', '.join(unknown)} (available: {', '.join(sorted(TONGUES))})")
+        self._tongues = {language: tongue_of(language) for language in languages}
 
     def open(
-        self, controls: Controls, normalization: str = "auto", pronunciations: Pronunciations = NO_PRONUNCIATIONS
+        self,
+        controls: Controls,
+        normalization: str = "auto",
+        pronunciations: Pronunciations = NO_PRONUNCIATIONS,
+        language: str = "en",
     ) -> "TextStream":
-        """The stream of a new context."""
-        return TextStream(self, controls, normalization, pronunciations)
-
-    def normalizer(self, normalization: str) -> EnglishNormalizer:
-        """For ``auto``, ``off`` or a locale; locales other than ``en`` and ``en-US`` put the day first."""
-        name = normalization.lower().replace("_", "-")
-        if name == "off":
-            return self._minimal
-        return self._american if name in ("", "auto", "en", "en-us") else self._elsewhere
+        """The stream of a new context. KeyError for a language that was not asked for at the start."""
+        return TextStream(self._tongues[language], controls, normalization, pronunciations)
 
 
 @dataclass(slots=True)
@@ -94,14 +83,15 @@ class TextStream:
 
     def __init__(
         self,
-        front_end: TextFrontEnd,
+        tongue: Tongue,
         controls: Controls,
         normalization: str = "auto",
         pronunciations: Pronunciations = NO_PRONUNCIATIONS,
     ) -> None:
-        self._normalizer = front_end.normalizer(normalization)
-        self._replacements = compiled(pronunciations) if pronunciations.entries else None
-        self._segmenter = Segmenter()
+        self._tongue = tongue
+        self._normalizer = tongue.normalizer(normalization)
+        self._replacements = compiled(pronunciations, tongue.inventory) if pronunciations.entries else None
+        self._segmenter = Segmenter(tongue.boundaries)
         self._state = SpeechState.from_controls(controls)
         self._controls = controls
         self._changes: list[tuple[int, Controls]] = []
@@ -131,7 +121,7 @@ class TextStream:
         entries: list[_Voiced | _Pause] = []
         unknown: tuple[str, ...] = ()
         for text, start_chars in self._between_changes(piece):
-            parsed = parse_markup(text, start_chars, self._state)
+            parsed = parse_markup(text, start_chars, self._state, self._tongue.inventory)
             self._state = parsed.state
             unknown += parsed.unknown_phones
             for item in parsed.items:
@@ -147,6 +137,7 @@ class TextStream:
                     entries.append(_Pause("_", self._state.delivery(), item.duration_ms))
                 elif isinstance(item, NonVerbal):
                     entries.append(_Pause("_", self._state.delivery(), NON_VERBAL_PAUSE_MS))
+        _pronounce(entries, self._tongue)
         segment = _assemble(entries, written, piece.ending, first=not self._begun, unknown=unknown)
         self._begun = self._begun or segment is not None
         return segment
@@ -164,7 +155,7 @@ class TextStream:
 
     def _tokens(self, run: TextRun) -> list[Token]:
         if run.state.spelling:
-            return spell(run.text)
+            return spell(run.text, self._tongue.signs)
         return self._normalizer.normalize(run.text, self._replacements)
 
 
@@ -184,7 +175,6 @@ def _assemble(
     entries: list[_Voiced | _Pause], written: WrittenWords, ending: str, *, first: bool, unknown: tuple[str, ...]
 ) -> TextSegment | None:
     """Phones and words of one segment; None if nothing in it is heard."""
-    _pronounce(entries)
     spoken: list[SpokenWord] = []
     phones: list[Phone] = []
     for entry in entries:
@@ -233,14 +223,14 @@ def _with_breaks_between(segments: list[TextSegment]) -> list[TextSegment]:
     return joined
 
 
-def _pronounce(entries: list[_Voiced | _Pause]) -> None:
+def _pronounce(entries: list[_Voiced | _Pause], tongue: Tongue) -> None:
     """Set the phones of all words that have none, clause by clause."""
     clause: list[_Voiced] = []
     for entry in [*entries, _Pause("_", Delivery())]:
         if isinstance(entry, _Voiced):
             clause.append(entry)
             continue
-        sounds = pronounce_words([word.token.say for word in clause])
+        sounds = tongue.pronounce_words([word.token.say for word in clause])
         for word, phones in zip(clause, sounds, strict=True):
             if word.token.phones is None:
                 word.token = SpokenToken(word.token.say, word.token.start, word.token.end, phones)

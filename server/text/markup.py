@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from server.text.delivery import EMOTIONS, SpeechState, clamp
 from server.text.lexicon import Pronunciation
-from server.text.phonemes import parse_phonemes
+from server.text.phonemes import ENGLISH, Inventory, parse_phonemes
 from server.types import SPEED_RANGE, VOLUME_RANGE
 
 DEFAULT_BREAK_MS = 500.0
@@ -74,7 +74,7 @@ class ParsedMarkup:
     unknown_phones: tuple[str, ...]
 
 
-def parse_markup(text: str, start_chars: int, state: SpeechState) -> ParsedMarkup:
+def parse_markup(text: str, start_chars: int, state: SpeechState, inventory: Inventory = ENGLISH) -> ParsedMarkup:
     """Split text into runs and breaks; never fails."""
     items: list[Item] = []
     unknown: list[str] = []
@@ -86,7 +86,7 @@ def parse_markup(text: str, start_chars: int, state: SpeechState) -> ParsedMarku
             items.append(TextRun(text[position : found.start()], start_chars + position, state))
         position = found.end()
         if found["phones"] is not None:
-            parsed = parse_phonemes(found["phones"])
+            parsed = parse_phonemes(found["phones"], inventory)
             unknown += parsed.unknown
             items.append(PhonemeRun(found[0], start_chars + found.start(), parsed.phones, state))
         elif found["name"] is not None:

@@ -2,17 +2,18 @@
 
 Accepted is the union of ordinary IPA with stress marks, of what the Montreal
 Forced Aligner writes (aspiration, palatalisation and dental marks, ``aj aw ej
-ow ɔj``), and of IPA with length marks. A phone that English lacks becomes its
-nearest English phone; what is no phone at all is dropped and reported.
+ow ɔj``), and of IPA with length marks. A phone that the language lacks becomes its
+nearest phone there; what is no phone at all is dropped and reported.
 """
 
 import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from models.phones import ARPABET_TO_IPA, VOWELS
+from models.phones import ARPABET_TO_IPA, PAUSES, PHONES, VOWELS
+from server.text.languages.language import Language
 from server.text.lexicon import PhoneWithStress, Pronunciation
 
-_INVENTORY = frozenset(ARPABET_TO_IPA.values())
 _STRESS = {"ˈ": 1, "'": 1, "ˌ": 2}
 _SEQUENCES = {
     "tʃ": ("tʃ",), "dʒ": ("dʒ",), "ʧ": ("tʃ",), "ʤ": ("dʒ",), "ʨ": ("tʃ",), "ʥ": ("dʒ",), "tɕ": ("tʃ",), "dʑ": ("dʒ",),
@@ -31,11 +32,33 @@ _SEQUENCES = {
     "ʟ": ("l",), "c": ("k",), "ɟ": ("ɡ",), "q": ("k",), "ɢ": ("ɡ",), "ɣ": ("ɡ",), "ʈ": ("t",), "ɖ": ("d",), "ʂ": ("ʃ",),
     "ʐ": ("ʒ",), "ɕ": ("ʃ",), "ʑ": ("ʒ",), "ɓ": ("b",), "ɗ": ("d",), "ɠ": ("ɡ",), "ɹ": ("ɹ",), "ʕ": (), "ʔ": (),
 }  # fmt: skip
-_KEYS = _SEQUENCES | {symbol: (symbol,) for symbol in _INVENTORY}
-_LONGEST = max(map(len, _KEYS))
-_SYLLABIC = "\u0329"
+_SYLLABIC, _NASAL = "\u0329", "\u0303"
 _SILENT = frozenset("ʰʲʷˠˤⁿˡˑː:.|‿ ˞ʼ\u200d˥˦˧˨˩()")
 _ARPABET = {name.upper(): symbol for name, symbol in ARPABET_TO_IPA.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inventory:
+    """What can be written for a language and the phones it stands for."""
+
+    keys: Mapping[str, tuple[str, ...]]
+    longest: int
+    marks: str
+    """Combining marks that tell phones apart."""
+
+
+def _inventory(symbols: Iterable[str], marks: str, nearest: Mapping[str, str]) -> Inventory:
+    own = {symbol: (symbol,) for symbol in symbols} | {symbol: (phone,) for symbol, phone in nearest.items()}
+    keys = _SEQUENCES | own
+    return Inventory(keys, max(map(len, keys)), marks)
+
+
+ENGLISH = _inventory(ARPABET_TO_IPA.values(), _SYLLABIC, {})
+
+
+def inventory_of(language: Language) -> Inventory:
+    """Every phone of the voices; those that this language never says in its own way."""
+    return _inventory((phone for phone in PHONES if phone not in PAUSES), _SYLLABIC + _NASAL, language.nearest_phones)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +69,28 @@ class ParsedPhonemes:
     unknown: tuple[str, ...]
 
 
-def parse_phonemes(text: str) -> ParsedPhonemes:
+def parse_phonemes(text: str, inventory: Inventory = ENGLISH) -> ParsedPhonemes:
     """Read phones separated by ``|`` (or not at all); never fails."""
     phones: list[PhoneWithStress] = []
     unknown: list[str] = []
     stress = 0
     for piece in text.split("|"):
-        stress = _read_piece(piece.strip(), stress, phones, unknown)
-    reduced = text.count("ɐ") > 0
+        stress = _read_piece(piece.strip(), inventory, stress, phones, unknown)
+    reduced = inventory is ENGLISH and "ɐ" in text
     stressed = _with_primary_stress(phones)
     if reduced:  # MFA writes the weak vowel of "sofa" as ɐ
         stressed = [PhoneWithStress("ə") if phone == PhoneWithStress("ʌ") else phone for phone in stressed]
     return ParsedPhonemes(tuple(stressed), tuple(unknown))
 
 
-def _read_piece(piece: str, stress: int, phones: list[PhoneWithStress], unknown: list[str]) -> int:
+def _read_piece(piece: str, inventory: Inventory, stress: int, phones: list[PhoneWithStress], unknown: list[str]) -> int:
     """Append the phones of one piece; gives the stress still waiting for a vowel."""
     arpabet = piece.rstrip("012")
     if arpabet in _ARPABET:
         symbol = "ə" if piece == "AH0" else _ARPABET[arpabet]
         phones.append(_stressed(symbol, int(piece[len(arpabet) :][:1] or 0)))
         return stress
-    plain = _without_marks(piece)
+    plain = _without_marks(piece, inventory.marks)
     index = 0
     while index < len(plain):
         char = plain[index]
@@ -75,24 +98,24 @@ def _read_piece(piece: str, stress: int, phones: list[PhoneWithStress], unknown:
             stress = _STRESS[char]
             index += 1
             continue
-        size = next((size for size in range(_LONGEST, 0, -1) if plain[index : index + size] in _KEYS), 0)
+        size = next((size for size in range(inventory.longest, 0, -1) if plain[index : index + size] in inventory.keys), 0)
         if size == 0:
             if char not in _SILENT:
                 unknown.append(char)
             index += 1
             continue
-        for symbol in _KEYS[plain[index : index + size]]:
+        for symbol in inventory.keys[plain[index : index + size]]:
             phones.append(_stressed(symbol, stress))
             stress = 0 if symbol in VOWELS else stress
         index += size
     return stress
 
 
-def _without_marks(piece: str) -> str:
-    """Strip diacritics that English does not tell apart, keeping ç and the syllabic mark."""
+def _without_marks(piece: str, kept_marks: str) -> str:
+    """Strip diacritics that the language does not tell apart, keeping ç and the length that some do."""
     decomposed = unicodedata.normalize("NFD", piece).replace("c\u0327", "\u00e7")
-    kept = (char for char in decomposed if char == _SYLLABIC or not unicodedata.combining(char))
-    return "".join(char for char in kept if char not in _SILENT)
+    kept = (char for char in decomposed if char in kept_marks or not unicodedata.combining(char))
+    return "".join(char for char in kept if char not in _SILENT or (char == "ː" and _NASAL in kept_marks))
 
 
 def _stressed(symbol: str, stress: int) -> PhoneWithStress:

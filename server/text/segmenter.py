@@ -11,8 +11,8 @@ from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 
+from server.text.boundaries import ENGLISH, Boundaries
 from server.text.markup import INLINE_PHONEMES, NON_VERBAL, TAG
-from server.text.normalize.abbreviations import ends_before, may_end_sentence, never_ends_sentence
 from server.text.normalize.symbols import LIST_HEAD
 
 FIRST_CLAUSE_CHARS = 24
@@ -56,11 +56,9 @@ _TAG_OPENS = re.compile(r"<(?=$|<|/$|/?[A-Za-z])")
 _SPELL = re.compile(r"<spell\s{0,4}>", re.IGNORECASE)
 _SPELL_END = re.compile(r"</spell\s{0,4}>", re.IGNORECASE)
 _BRACKET = re.compile(r"\[[A-Za-z ]{0,16}")
-_LAST_WORD = re.compile(r"([A-Za-z]+(?:\.[A-Za-z]+){0,6})$")
 _NEXT_WORD = re.compile(r"[\s\"'(“‘*_]*(?P<word>[^\W_][\w']*)?(?P<after>.)?", re.DOTALL)
 _LINE_DECIDED = re.compile(r"[ \t]*(?:\n|[^\s\d#*+\-•])|" + LIST_HEAD.pattern)
 _LINE_ENDS = re.compile(r"[ \t]*\n|" + LIST_HEAD.pattern)
-_CONJUNCTION = re.compile(r"\s(?=(?:and|but|or|which|that|because|while|when|where|who|if|so|then|for|with)\s)")
 _SPEAKABLE = re.compile(r"[^\W_]|<<|[$€£%&@+=°]")
 _LONGEST_LINE_HEAD = 8
 
@@ -71,6 +69,7 @@ class _Scan:
 
     text: str
     final: bool
+    boundaries: Boundaries
     position: int = 0
     text_chars: int = 0
     best_clause: int = 0
@@ -97,7 +96,8 @@ _UNSURE = _Cut(-1, "")
 class Segmenter:
     """The buffer of one context."""
 
-    def __init__(self) -> None:
+    def __init__(self, boundaries: Boundaries = ENGLISH) -> None:
+        self._boundaries = boundaries
         self._text = ""
         self._waiting: deque[str] = deque()
         self._start_chars = 0
@@ -161,7 +161,7 @@ class Segmenter:
 
     def _next_cut(self, final: bool) -> _Cut | None:
         """The first place where the buffer must be cut, if it is certain already."""
-        scan = _Scan(self._text, final)
+        scan = _Scan(self._text, final, self._boundaries)
         shortest = FIRST_CLAUSE_CHARS if self._first else CLAUSE_CHARS
         while True:
             mark = _MARK.search(self._text, scan.position)
@@ -223,13 +223,13 @@ def _full_stop(scan: _Scan, start: int, end: int) -> str:
     text = scan.text
     if text[:start].strip().isdecimal() and start < 8:  # "1. First"
         return ""
-    last = _LAST_WORD.search(text[max(0, start - 24) : start])
+    last = scan.boundaries.last_word.search(text[max(0, start - 24) : start])
     if not last:
         return "sentence"
     word = last[1]
-    if never_ends_sentence(word):
+    if scan.boundaries.never_ends(word):
         return ""
-    if not may_end_sentence(word):
+    if not scan.boundaries.may_end(word):
         return "sentence"
     following = _NEXT_WORD.match(text, end)
     next_word = following["word"] if following else None
@@ -238,7 +238,7 @@ def _full_stop(scan: _Scan, start: int, end: int) -> str:
         return "unsure"
     if not next_word:
         return "sentence"
-    return "sentence" if ends_before(word, next_word) else ""
+    return "sentence" if scan.boundaries.ends_before(word, next_word) else ""
 
 
 def _clause(scan: _Scan, mark: re.Match[str], end: int) -> str:
@@ -303,7 +303,7 @@ def _unfinished_tag(text: str, start: int) -> bool:
 
 def _hold_markup(text: str) -> int:
     """Where an unfinished tag, bracket or spelling begins, else the end of the text."""
-    scan = _Scan(text, final=False)
+    scan = _Scan(text, False, ENGLISH)
     while True:
         found = re.compile(r"[<\[]").search(text, scan.position)
         if not found:
@@ -319,7 +319,7 @@ def _overflow_cut(scan: _Scan) -> _Cut | None:
     if scan.best_clause > limit // 3:
         return _Cut(scan.best_clause, ",")
     window = scan.text[:limit]
-    for pattern in (_CONJUNCTION, re.compile(r"\s(?=\S)")):
+    for pattern in (scan.boundaries.conjunction, re.compile(r"\s(?=\S)")):
         places = [found.start() for found in pattern.finditer(window, limit // 3) if not _inside_markup(window, found.start())]
         if places and _SPEAKABLE.search(window[: places[-1]]):
             return _Cut(places[-1], "_")

@@ -8,10 +8,10 @@ MAX_CARDINAL_DIGITS = 15
 """Longer runs of digits are identifiers and are read digit by digit."""
 
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_FRACTIONS = {
+FRACTIONS = {
     "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8),
 }  # fmt: skip
-VULGAR_FRACTIONS = "".join(_FRACTIONS)
+VULGAR_FRACTIONS = "".join(FRACTIONS)
 
 
 @lru_cache(maxsize=4096)
@@ -98,7 +98,7 @@ def mixed_fraction(whole: str, numerator: int, denominator: int) -> str:
 
 def vulgar_fraction(char: str, whole: str = "") -> str:
     """ "½" as "one half", "2½" as "two and a half"."""
-    numerator, denominator = _FRACTIONS[char]
+    numerator, denominator = FRACTIONS[char]
     return mixed_fraction(whole, numerator, denominator) if whole else fraction(numerator, denominator)
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from server.text.lexicon import Pronunciation
 from server.text.normalize.source import Source
 from server.text.normalize.tokens import SpokenToken, Token, fold
-from server.text.phonemes import parse_phonemes
+from server.text.phonemes import ENGLISH, Inventory, parse_phonemes
 from server.text.pronounce import attach_clitic
 from server.types import Pronunciations
 
@@ -19,7 +19,8 @@ _CLITIC = re.compile(r"'(s|d|ll|ve|re|m)(?![^\W_])", re.IGNORECASE)
 class Replacements:
     """A compiled dictionary. The longest entry that matches at a word start wins; of equally long ones an exact match."""
 
-    def __init__(self, pronunciations: Pronunciations) -> None:
+    def __init__(self, pronunciations: Pronunciations, inventory: Inventory = ENGLISH) -> None:
+        self._inventory = inventory
         self._exact: dict[str, str] = {}
         self._any_case: dict[str, str] = {}
         capitalized: dict[str, str] = {}
@@ -43,24 +44,26 @@ class Replacements:
                 continue
             alias = self._exact.get(written) or self._any_case.get(written.lower())
             if alias is not None:
-                tokens = _spoken_alias(alias, position, end, normalize)
+                tokens = _spoken_alias(alias, position, end, normalize, self._inventory)
                 clitic = _CLITIC.match(source.text, end)
                 return (_with_clitic(tokens, clitic[1].lower()), clitic.end()) if clitic and tokens else (tokens, end)
         return None
 
 
 @lru_cache(maxsize=256)
-def compiled(pronunciations: Pronunciations) -> Replacements:
+def compiled(pronunciations: Pronunciations, inventory: Inventory) -> Replacements:
     """The dictionary ready to use; kept, because a new context must not cost as much as a thousand entries."""
-    return Replacements(pronunciations)
+    return Replacements(pronunciations, inventory)
 
 
-def _spoken_alias(alias: str, start: int, end: int, normalize: Callable[[str], list[Token]]) -> list[Token]:
+def _spoken_alias(
+    alias: str, start: int, end: int, normalize: Callable[[str], list[Token]], inventory: Inventory
+) -> list[Token]:
     tokens: list[Token] = []
     position = 0
     for spelled in _SPELLED_OUT.finditer(alias):
         tokens += _moved(normalize(alias[position : spelled.start()]), start, end)
-        phones: Pronunciation = parse_phonemes(spelled[1] or spelled[0]).phones
+        phones: Pronunciation = parse_phonemes(spelled[1] or spelled[0], inventory).phones
         if phones:
             tokens.append(SpokenToken("".join(phone.symbol for phone in phones), start, end, phones))
         position = spelled.end()

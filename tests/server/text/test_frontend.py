@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.phones import PAUSES, PHONES, VOWELS
-from server.text.frontend import LEADING_SILENCE_MS, Take, TextFrontEnd, TextSegment, TextStream
+from server.text.frontend import LEADING_SILENCE_MS, Take, TextFrontEnd, TextSegment
 from server.types import Controls, Pronunciations, Replacement
 
 
@@ -94,7 +94,7 @@ def test_offsets_count_from_the_first_push(front_end: TextFrontEnd) -> None:
 
 
 def test_replacements_reach_the_phones(front_end: TextFrontEnd) -> None:
-    stream = TextStream(front_end, Controls(), pronunciations=Pronunciations((Replacement("GIF", "<<dʒ|ɪ|f>>"),)))
+    stream = front_end.open(Controls(), pronunciations=Pronunciations((Replacement("GIF", "<<dʒ|ɪ|f>>"),)))
     stream.push("A gif.")
     (segment,) = stream.take(Take.END)
     assert symbols(segment) == ["_", "ə", "dʒ", "ɪ", "f", "."]

@@ -4,16 +4,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.text.normalize.english import EnglishNormalizer
+from server.text.normalize.english import english_normalizer
+from server.text.normalize.normalizer import Normalizer
 from server.text.normalize.replacements import Replacements
 from server.text.normalize.tokens import PauseMark, SpokenToken
 from server.types import Pronunciations, Replacement
 from tests.server.text.normalizer_cases import CASES
 
-NORMALIZER = EnglishNormalizer()
+NORMALIZER = english_normalizer()
 
 
-def spoken(text: str, normalizer: EnglishNormalizer = NORMALIZER) -> str:
+def spoken(text: str, normalizer: Normalizer = NORMALIZER) -> str:
     return " ".join(token.symbol if isinstance(token, PauseMark) else token.text for token in normalizer.normalize(text))
 
 
@@ -62,7 +63,7 @@ MIXED = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(MIXED, st.booleans())
 def test_any_text_gives_ordered_spans_inside_it(text: str, minimal: bool) -> None:
-    normalizer = EnglishNormalizer(minimal=minimal)
+    normalizer = english_normalizer(minimal=minimal)
     last = 0
     for token in normalizer.normalize(text):
         if isinstance(token, PauseMark):
@@ -92,11 +93,11 @@ def test_plain_words_pass_unchanged(words: list[str]) -> None:
     ],
 )
 def test_normalization_off_says_only_what_it_must(written: str, expected: str) -> None:
-    assert spoken(written, EnglishNormalizer(minimal=True)) == expected
+    assert spoken(written, english_normalizer(minimal=True)) == expected
 
 
 def test_other_locales_put_the_day_first() -> None:
-    assert spoken("05/12/2024", EnglishNormalizer(day_first=True)) == "December fifth twenty twenty-four"
+    assert spoken("05/12/2024", english_normalizer(day_first=True)) == "December fifth twenty twenty-four"
 
 
 REPLACEMENTS = Replacements(

@@ -1,0 +1,71 @@
+"""Everything the front end does by language, in one record per language."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from server.text import boundaries, phonemes
+from server.text.boundaries import Boundaries, boundaries_of
+from server.text.languages.language import Language
+from server.text.languages.registry import LANGUAGES
+from server.text.letter_to_sound import letter_to_sound
+from server.text.lexicon import Pronunciation, english_lexicon
+from server.text.normalize.english import english_normalizer
+from server.text.normalize.normalizer import Normalizer
+from server.text.normalize.rules import normalizer_of
+from server.text.phonemes import Inventory, inventory_of
+from server.text.pronounce import pronounce_words
+from server.text.pronouncer import pronouncer_of
+from server.text.spelling import ENGLISH_SIGNS, SpokenSigns
+
+TONGUES = ("en", *LANGUAGES)
+"""ISO 639-1 codes of the languages that have a front end."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tongue:
+    """One language as the front end uses it. Safe to share between threads."""
+
+    code: str
+    normalizer: Callable[[str], Normalizer]
+    """By the request's ``normalization``: auto, off or a locale."""
+    pronounce_words: Callable[[Sequence[str]], list[Pronunciation]]
+    signs: SpokenSigns
+    boundaries: Boundaries
+    inventory: Inventory
+
+
+@cache
+def tongue_of(code: str) -> Tongue:
+    """Loads what the language needs, once per process. KeyError for a code that is not in `TONGUES`."""
+    return _english() if code == "en" else _other(LANGUAGES[code])
+
+
+def _english() -> Tongue:
+    english_lexicon()
+    letter_to_sound("en")
+    elsewhere = english_normalizer(day_first=True)
+    normalizers: Mapping[str, Normalizer] = {
+        "off": english_normalizer(minimal=True),
+        **dict.fromkeys(("", "auto", "en", "en-us"), english_normalizer()),
+    }
+
+    def normalizer(normalization: str) -> Normalizer:
+        """Locales other than ``en`` and ``en-US`` put the day first."""
+        return normalizers.get(normalization.lower().replace("_", "-"), elsewhere)
+
+    normalizer("auto").normalize("Ready on 1/2/2024 at 3:30pm for $1.")
+    return Tongue("en", normalizer, pronounce_words, ENGLISH_SIGNS, boundaries.ENGLISH, phonemes.ENGLISH)
+
+
+def _other(language: Language) -> Tongue:
+    signs = SpokenSigns({**language.web, **language.spelled_signs}, language.digits)
+    normalizer_of(language).normalize("1.1.2024 1 €")
+    return Tongue(
+        language.code,
+        lambda normalization: normalizer_of(language, normalization.lower() == "off"),
+        pronouncer_of(language).pronounce_words,
+        signs,
+        boundaries_of(language),
+        inventory_of(language),
+    )

@@ -1,0 +1,205 @@
+"""espeak-ng as a teacher of the other languages: phones with exact times, and the targets of its sound.
+
+    python -m training.voice.espeak --text-folder FOLDER --hours-per-language 0.5
+    python -m training.voice.train --data-folder data/voice-multi train --voice multi --minutes 60
+    python -m training.voice.train --data-folder data/voice-multi export --voice multi
+
+espeak-ng reports each phoneme's first sample; stress and words come from its phonemic transcription
+of the same sentence, which lists the same phonemes. Targets are what `training.voice.analysis` finds
+in the audio. The voices are formant synthesis, as smooth and as artificial as that is.
+"""
+
+import argparse
+import itertools
+import random
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.conv_tts.config import EDGE_PAUSE_FRAMES, ConvTtsConfig
+from models.phones import PAUSES, PHONES
+from server.text.lexicon import PhoneWithStress
+from training.ears.synthesizers import Speech
+from training.espeak_phones import VOICE_OF, Clause, EspeakPhones, to_phones
+from training.sentences import held_out, load_sentences
+from training.voice.analysis import analyse
+from training.voice.data import PHONE_INDEX, Utterance, save_shard
+
+LANGUAGES = ("de", "en-GB", "es", "fr", "it")
+VARIANTS = {"m": "", "f": "+f2"}
+"""Variants of espeak-ng's voice, by what the speaker's name ends in."""
+
+MULTILINGUAL = ConvTtsConfig(
+    speakers=tuple(f"{language}-{variant}" for language in LANGUAGES for variant in VARIANTS),
+    phones=len(PHONES),
+    channels=160,
+    expansion=480,
+)
+"""Formant synthesis is smoother than recordings: narrower than the English voice, 2.6 M parameters."""
+
+_FRAME_S = 0.005
+_SHORTEST_PAUSE_S = 0.05
+"""What is silent for less belongs to the phone before it: espeak-ng's glottal stops."""
+_END_FRAMES = 30
+"""The pause after a sentence: 150 ms."""
+_PAUSES = frozenset(PAUSES)
+_LEVEL_DBFS = -22.0
+_NOISE = 1e-4
+"""Digital silence has no spectrum to learn; this is 80 dB down."""
+_MARK = re.compile(r"[,;:.!?…]+")
+_PAUSE_OF = {",": ",", ";": ",", ":": ",", ".": ".", "?": "?", "!": "!", "…": "."}
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """A phone of ours with the sample where it ends."""
+
+    symbol: str
+    stress: int
+    starts_word: bool
+    end_samples: int
+
+
+def align(speech: Speech, clauses: list[Clause], marks: list[str], language: str) -> list[_Label] | None:
+    """Our phones with their ends; None where the sound and the transcription list other phonemes."""
+    expected = [
+        (phone, place == 0, clause)
+        for clause, words in enumerate(clauses)
+        for word in words.words
+        for place, phone in enumerate(word)
+    ]
+    heard = [(_mapped(symbol, language), end) for symbol, end in speech.phones]
+    labels: list[_Label] = []
+    start = taken = clause = 0
+    for index, (phones, end) in enumerate(heard):
+        if phones is None:
+            return None
+        if not phones:
+            _add_silence(labels, marks[clause] if labels else "_", start, end, speech.sample_rate_hz)
+        if _is_long(phones, expected[taken : taken + 2], heard[index + 1 :]):
+            phones *= 2
+        for place, phone in enumerate(phones):
+            if taken == len(expected) or expected[taken][0].symbol != phone:
+                return None
+            given, starts_word, clause = expected[taken]
+            taken += 1
+            labels.append(_Label(phone, given.stress, starts_word, start + (end - start) * (place + 1) // len(phones)))
+        start = end
+    return labels if taken == len(expected) else None
+
+
+def _mapped(symbol: str, language: str) -> tuple[str, ...] | None:
+    return to_phones(symbol, language) if symbol != "pau" else ()
+
+
+def _is_long(
+    phones: tuple[str, ...],
+    expected: list[tuple[PhoneWithStress, bool, int]],
+    coming: list[tuple[tuple[str, ...] | None, int]],
+) -> bool:
+    """Whether one event stands for a doubled consonant, whose length mark events do not carry."""
+    doubled = len(expected) == 2 and not expected[1][1] and (expected[0][0].symbol,) == phones == (expected[1][0].symbol,)
+    return doubled and next((phones for phones, _ in coming if phones != ()), None) != phones
+
+
+def _add_silence(labels: list[_Label], mark: str, start: int, end: int, rate_hz: int) -> None:
+    """Lengthen the pause or the phone before; begin a pause where the silence is long enough."""
+    last = labels[-1] if labels else None
+    if last and (last.symbol in _PAUSES or end - start < _SHORTEST_PAUSE_S * rate_hz):
+        labels[-1] = _Label(last.symbol, last.stress, last.starts_word, end)
+    elif end > start:
+        labels.append(_Label(mark, 0, False, end))
+
+
+def make_utterance(espeak: EspeakPhones, sentence: str, speaker: str, config: ConvTtsConfig) -> Utterance | None:
+    """Let one voice say one sentence; None if its phonemes are not all ours."""
+    language, _, variant = speaker.rpartition("-")
+    clauses = espeak.pronounce(sentence, language)
+    if not clauses:
+        return None
+    speech = espeak.speak(sentence, VOICE_OF[language] + VARIANTS[variant], rate=165)
+    found = [_PAUSE_OF[mark[0]] for mark in _MARK.findall(sentence)]
+    marks = found if len(found) == len(clauses) else [","] * (len(clauses) - 1) + found[-1:]
+    labels = align(speech, clauses, marks if len(marks) == len(clauses) else [*marks, "."], language)
+    if not labels or len(labels) < 3:
+        return None
+    lead = EDGE_PAUSE_FRAMES if labels[0].symbol != "_" else 0
+    hop = _FRAME_S * speech.sample_rate_hz
+    silence = (np.zeros(round(lead * hop)), np.zeros(round(_END_FRAMES * hop)))
+    pcm = np.concatenate([silence[0], speech.pcm / 32768, silence[1]])
+    frames = _targets(pcm, speech.sample_rate_hz, config.cepstrum_order)
+    if labels[-1].symbol not in _PAUSES:
+        labels.append(_Label(marks[-1] if marks else ".", 0, False, len(speech.pcm) + len(silence[1])))
+    ends = [lead + round(label.end_samples / hop) for label in labels]
+    rows = [(PHONE_INDEX[label.symbol], label.stress, int(label.starts_word)) for label in labels]
+    if lead:
+        rows, ends = [(PHONE_INDEX["_"], 0, 0), *rows], [lead, *ends]
+    ends[-1] = min(ends[-1], len(frames), ends[-2] + _END_FRAMES)
+    durations = np.diff(ends, prepend=0)
+    if durations.min() < 1:
+        return None
+    return Utterance(
+        config.speakers.index(speaker), np.array(rows, dtype=np.int16), durations.astype(np.int16), frames[: ends[-1]]
+    )
+
+
+def _targets(pcm: NDArray[np.float64], rate_hz: int, order: int) -> NDArray[np.float16]:
+    """[N, order + bands + 1] of a wave at the level that all voices share."""
+    loud = np.abs(pcm) > 0.02
+    rms = float(np.sqrt(np.mean(np.square(pcm[loud])))) if loud.any() else 1.0
+    noise = np.random.default_rng(0).standard_normal(len(pcm)) * _NOISE
+    # Of a vowel's wave the loud samples are about half, hence 3 dB.
+    cepstrum, voicing, log_f0 = analyse(pcm * 10 ** ((_LEVEL_DBFS + 3) / 20) / rms + noise, rate_hz, order)
+    return np.concatenate([cepstrum, voicing, log_f0[:, None]], 1).astype(np.float16)
+
+
+def sentences_of(folder: Path, language: str, seed: int, testing: bool = False) -> Iterator[str]:
+    """Shuffled sentences without digits, the held-out ones for testing, the others for training."""
+    lines = [s for s in load_sentences(folder, language[:2], 150) if held_out(s) == testing and not re.search(r"\d", s)]
+    random.Random(seed).shuffle(lines)
+    return iter(lines)
+
+
+def make_data(folder: Path, out_folder: Path, hours: float, shard_minutes: float = 10, seed: int = 0) -> None:
+    """Write shards until every language has its hours; all speakers in turn, so that any shards serve."""
+    out_folder.mkdir(parents=True, exist_ok=True)
+    espeak = EspeakPhones()
+    texts = {speaker: sentences_of(folder, speaker.rpartition("-")[0], seed + n) for n, speaker in enumerate(_SPEAKERS)}
+    started_s, total_s, refused, shard = time.monotonic(), 0.0, 0, 0
+    pending: list[Utterance] = []
+    for speaker in itertools.cycle(_SPEAKERS):
+        sentence = next(texts[speaker], None)
+        utterance = make_utterance(espeak, sentence, speaker, MULTILINGUAL) if sentence else None
+        if utterance is None:
+            refused += 1
+            continue
+        pending.append(utterance)
+        total_s += len(utterance.frames) * _FRAME_S
+        done = total_s >= hours * len(LANGUAGES) * 3600
+        if done or sum(len(u.frames) for u in pending) * _FRAME_S >= shard_minutes * 60:
+            save_shard(out_folder / f"voice-{shard:03d}.npz", pending)
+            pending, shard = [], shard + 1
+            print(f"{total_s / 3600:.2f} h, {refused} refused, {time.monotonic() - started_s:.0f} s", flush=True)
+        if done:
+            break
+
+
+_SPEAKERS = MULTILINGUAL.speakers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--text-folder", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("data/voice-multi"))
+    parser.add_argument("--hours-per-language", type=float, default=0.5)
+    options = parser.parse_args()
+    make_data(options.text_folder, options.out, options.hours_per_language)
+
+
+if __name__ == "__main__":
+    main()
