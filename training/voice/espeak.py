@@ -1,8 +1,8 @@
 """espeak-ng as a teacher of the other languages: phones with exact times, and the targets of its sound.
 
     python -m training.voice.espeak --text-folder FOLDER --hours-per-language 0.5
-    python -m training.voice.train --data-folder data/voice-multi train --voice multi --minutes 60
-    python -m training.voice.train --data-folder data/voice-multi export --voice multi
+    python -m training.voice.train --voice multi train --minutes 120
+    python -m training.voice.train --voice multi export
 
 espeak-ng reports each phoneme's first sample; stress and words come from its phonemic transcription
 of the same sentence, which lists the same phonemes. Targets are what `training.voice.analysis` finds

@@ -3,6 +3,7 @@
     python -m training.voice.train data --text-folder FOLDER --hours 6.5
     python -m training.voice.train train --minutes 75 [--device cuda] [--init OTHER.pt]
     python -m training.voice.train export
+    python -m training.voice.train --voice multi train --minutes 120    (data: `training.voice.espeak`)
 
 The teacher's own vocoder parameters are the targets (`training.voice.acoustics`), so no audio is
 made while training: errors are log-spectral distances, and noise, which no model can predict,
@@ -30,10 +31,12 @@ from models.conv_tts.network import ConvTts, pitch_at, position_features
 from models.weights import save_weights
 from training.voice.batches import Batch, batches
 from training.voice.data import Utterance, load_shards, make_data
+from training.voice.espeak import MULTILINGUAL
 from training.voice.fast_backward import speed_up
 
-DATA_FOLDER = Path("data/voice")
-WEIGHTS_PATH = Path("models/conv_tts/weights/voice-en.safetensors")
+WEIGHTS_FOLDER = Path("models/conv_tts/weights")
+CONFIGS = {"en": ConvTtsConfig(), "multi": MULTILINGUAL}
+"""By the voice's name, which is in the names of the data folder and of the weights too."""
 PEAK_LEARNING_RATE = 1.2e-3
 WARM_UP_STEPS = 200
 EMA_DECAY = 0.997
@@ -140,7 +143,7 @@ class Training:
         self.peak_rate, self.plan_s, self.seed = options.peak_learning_rate, options.minutes * 60, options.seed
         self.device = torch.device(options.device)
         torch.manual_seed(options.seed)
-        self.model = ConvTts(ConvTtsConfig())
+        self.model = ConvTts(CONFIGS[options.voice])
         set_statistics(self.model, utterances)
         if options.init:
             start_from(self.model, options.init)
@@ -242,9 +245,9 @@ class Averages:
         self.__init__()  # type: ignore[misc]
 
 
-def export(checkpoint_path: Path, out_path: Path) -> None:
+def export(config: ConvTtsConfig, checkpoint_path: Path, out_path: Path) -> None:
     """Write the averaged weights of a checkpoint as half-precision safetensors; random ones if there is none."""
-    model = ConvTts(ConvTtsConfig())
+    model = ConvTts(config)
     metadata = {"format": "conv_tts/1", "step": "0"}
     if checkpoint_path.exists():
         checkpoint = torch.load(checkpoint_path, weights_only=True, map_location="cpu")
@@ -257,7 +260,8 @@ def export(checkpoint_path: Path, out_path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-folder", type=Path, default=DATA_FOLDER, help="shards")
+    parser.add_argument("--voice", choices=sorted(CONFIGS), default="en")
+    parser.add_argument("--data-folder", type=Path, help="shards; default: data/voice, data/voice-multi")
     parser.add_argument("--checkpoint", type=Path, help="default: checkpoint.pt in the data folder; its log lies beside it")
     steps = parser.add_subparsers(dest="step", required=True)
     data = steps.add_parser("data", help="let the teacher speak")
@@ -270,15 +274,17 @@ def main() -> None:
     learn.add_argument("--init", type=Path, help="start from the weights of this checkpoint")
     learn.add_argument("--device", default="cpu")
     out = steps.add_parser("export", help="write the package's weights")
-    out.add_argument("--out", type=Path, default=WEIGHTS_PATH)
+    out.add_argument("--out", type=Path, help="default: the package's file of this voice")
     options = parser.parse_args()
+    suffix = "" if options.voice == "en" else f"-{options.voice}"
+    options.data_folder = options.data_folder or Path(f"data/voice{suffix}")
     options.checkpoint = options.checkpoint or options.data_folder / "checkpoint.pt"
     if options.step == "data":
         make_data(options.text_folder, options.data_folder, options.hours)
     elif options.step == "train":
         train(options)
     else:
-        export(options.checkpoint, options.out)
+        export(CONFIGS[options.voice], options.checkpoint, options.out or WEIGHTS_FOLDER / f"voice-{options.voice}.safetensors")
 
 
 if __name__ == "__main__":
