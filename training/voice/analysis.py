@@ -23,6 +23,8 @@ Floats = NDArray[np.floating[Any]]
 _PITCH_RATE_HZ = 12_000
 _PITCH_HOP = _PITCH_RATE_HZ * HOP_SAMPLES // SAMPLE_RATE_HZ
 _BAND_RATE_HZ = 8000
+_NOISE_NEPER = 0.12
+"""The mean log of what is averaged over a few independent values of noise is that much below the log of their mean."""
 
 
 def analyse(pcm: Floats, rate_hz: int, order: int) -> tuple[Floats, Floats, Floats]:
@@ -40,7 +42,7 @@ def analyse(pcm: Floats, rate_hz: int, order: int) -> tuple[Floats, Floats, Floa
     low = np.pad(resampled(pcm_24k, SAMPLE_RATE_HZ, _PITCH_RATE_HZ), (0, 2 * _PITCH_HOP))
     f0_hz = track_pitch(low.astype(np.float32), _PITCH_RATE_HZ, _PITCH_HOP).f0_hz[1 : frames + 1]
     power = smooth_power(pcm_24k, centres, f0_hz, order)
-    log_amplitude = 0.5 * np.log(power)
+    log_amplitude = 0.5 * np.log(power) + np.where(f0_hz > 0, 0, _NOISE_NEPER)[:, None]
     if rate_hz < SAMPLE_RATE_HZ:
         # The resampler's slope takes the last 5 %.
         inside = 0.475 * rate_hz > GRID_HZ
@@ -57,7 +59,7 @@ def resampled(pcm: Floats, rate_hz: int, to_hz: int) -> Floats:
 
 @cache
 def _band_edges_hz() -> tuple[tuple[float, float], ...]:
-    borders = [100.0, *((low + high) / 2 for low, high in pairwise(BAND_CENTRES_HZ)), BAND_CENTRES_HZ[-1] + 1000]
+    borders = [100.0, *((low + high) / 2 for low, high in pairwise(BAND_CENTRES_HZ)), BAND_CENTRES_HZ[-1] + 500]
     return tuple(pairwise(borders))
 
 
