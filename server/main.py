@@ -108,7 +108,7 @@ def build(settings: Settings) -> "Services":
     limits = settings.limits
     synthesizer = load_synthesizer(settings.speech_model, device, limits.max_speech_sessions, trained_voices(settings))
     recognizer = load_recognizer(settings.recognition_model, device, max_batch=16)
-    metrics, detector, front_end = Metrics(), SileroDetector(), TextFrontEnd()
+    metrics, detector, front_end = Metrics(), SileroDetector(), TextFrontEnd(synthesizer.info.languages)
     engine = Engine(
         synthesizers={settings.speech_model: synthesizer},
         recognizers={settings.recognition_model: recognizer},

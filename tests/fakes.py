@@ -188,7 +188,9 @@ class FakeTextStream:
 
 
 class FakeFrontEnd:
-    def open(self, controls: Controls, normalization: str, pronunciations: Pronunciations) -> FakeTextStream:
+    def open(
+        self, controls: Controls, normalization: str, pronunciations: Pronunciations, language: str = "en"
+    ) -> FakeTextStream:
         return FakeTextStream(controls, pronunciations)
 
 

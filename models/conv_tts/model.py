@@ -17,7 +17,7 @@ from models.conv_tts.config import HOP_SAMPLES, SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.network import ConvTts, pitch_at, position_features
 from models.conv_tts.timing import lay_out
 from models.conv_tts.vocoder import Vocoder, VocoderState
-from models.conv_tts.voices import read_trained_voice, read_voices, speaker_weights
+from models.conv_tts.voices import read_file_voices, read_voices, speaker_weights
 from models.phones import PHONES
 from models.weights import load_weights, read_metadata
 
@@ -108,7 +108,8 @@ class ConvTtsSynthesizer:
         self._slots: dict[int, _Slot] = {}
         self._decoder_states = network.init_state(max_slots, self._device)
         self._vocoder_states = self._vocoder.init_state(max_slots, self._device)
-        self._info = SynthesizerInfo(FAMILY, SAMPLE_RATE_HZ, ("en",), max_slots, device, voices)
+        languages = tuple(sorted({voice.language for voice in voices}))
+        self._info = SynthesizerInfo(FAMILY, SAMPLE_RATE_HZ, languages, max_slots, device, voices)
 
     @property
     def info(self) -> SynthesizerInfo:
@@ -137,7 +138,7 @@ class ConvTtsSynthesizer:
     def feed(self, slot: int, segment: Segment) -> None:
         """See `models.base.Synthesizer`. ValueError: a phone or a control that cannot be spoken."""
         for phone in segment.phones:
-            _check(phone)
+            _check(phone, self._network.config.phones)
         self._slots[slot].waiting.append(segment)
 
     def release(self, slot: int) -> None:
@@ -255,10 +256,10 @@ class ConvTtsSynthesizer:
         return np.asarray(samples.clamp(-1, 1).cpu().numpy())
 
 
-def _check(phone: Phone) -> None:
+def _check(phone: Phone, phones: int) -> None:
     """Raise ValueError for what would give no or endless sound."""
-    if phone.symbol not in _PHONE_INDEX:
-        raise ValueError(f"{phone.symbol!r} is not a phone of models.phones.PHONES")
+    if _PHONE_INDEX.get(phone.symbol, phones) >= phones:
+        raise ValueError(f"{phone.symbol!r} is not a phone of models.phones.PHONES that this network has learnt")
     if phone.stress not in (0, 1, 2):
         raise ValueError(f"stress {phone.stress} is not 0, 1 or 2")
     if not 0.05 <= phone.speed <= 20:
@@ -296,7 +297,7 @@ def _next_chunk(stream: _Slot) -> _Chunk:
 
 
 def load(device: str, max_slots: int, weights: Path | None = None) -> ConvTtsSynthesizer:
-    """The embedded voice on ``device`` ("cpu", "cuda", "cuda:1" ...), or the one voice that a user's file holds.
+    """The embedded voice on ``device`` ("cpu", "cuda", "cuda:1" ...), or the voices that another file holds.
 
     Raises:
         WeightsError: the weights do not fit this code.
@@ -307,7 +308,7 @@ def load(device: str, max_slots: int, weights: Path | None = None) -> ConvTtsSyn
             network = _read_network(path)
         voices = read_voices(network.config.speakers)
     else:
-        network, voices = _read_network(weights), (read_trained_voice(weights),)
+        network, voices = _read_network(weights), read_file_voices(weights)
     if device == "cpu" and _computes_bfloat16():
         for block in network.decoder:
             block.to_bfloat16()  # type: ignore[operator]

@@ -1,11 +1,12 @@
-"""The package's network and those of voices that users trained, behind one `models.base.Synthesizer`."""
+"""The package's networks and those of voices that users trained, behind one `models.base.Synthesizer`."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.resources import as_file, files
 from pathlib import Path
 
 from models.base import Segment, SpeechFrames, SynthesizerInfo, Voice
-from models.conv_tts.model import ConvTtsSynthesizer
+from models.conv_tts.model import WEIGHTS, ConvTtsSynthesizer
 from models.conv_tts.model import load as load_network
 
 
@@ -17,7 +18,9 @@ class ConvTtsNetworks:
         self._networks = networks
         self._of_slot: dict[int, ConvTtsSynthesizer] = {}
         first = next(iter(networks.values()))
-        self._info = replace(first.info, voices=tuple(v for network in networks.values() for v in network.info.voices))
+        voices = tuple(voice for network in networks.values() for voice in network.info.voices)
+        languages = tuple(sorted({voice.language for voice in voices}))
+        self._info = replace(first.info, languages=languages, voices=voices)
 
     @property
     def info(self) -> SynthesizerInfo:
@@ -52,20 +55,20 @@ class ConvTtsNetworks:
 
 
 def load(device: str, max_slots: int, voice_files: Sequence[Path] = ()) -> ConvTtsSynthesizer | ConvTtsNetworks:
-    """The embedded voice, and one more for each file of a voice made from recordings.
+    """The embedded voices, English and others, and one more for each file of a voice made from recordings.
 
     Raises:
         WeightsError: weights do not fit this code.
         ValueError: a file holds no voice, or two hold the same.
     """
     package = load_network(device, max_slots)
-    if not voice_files:
-        return package
     networks = {"": package}
-    for path in voice_files:
+    with as_file(files("models.conv_tts") / "weights") as folder:
+        others = sorted(path for path in folder.glob("*.safetensors") if path.name != WEIGHTS)
+    for path in (*others, *voice_files):
         trained = load_network(device, max_slots, path)
         name = trained.info.voices[0].network
         if name in networks:
             raise ValueError(f"{path} holds the same voice as another file")
         networks[name] = trained
-    return ConvTtsNetworks(networks)
+    return ConvTtsNetworks(networks) if len(networks) > 1 else package

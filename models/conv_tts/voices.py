@@ -40,6 +40,20 @@ def read_trained_voice(path: Path) -> Voice:
     return Voice(speakers=((record["id"], 1.0),), network=record["id"], **record)
 
 
+def voices_record(voices: Sequence[Voice]) -> dict[str, str]:
+    """Metadata of a network with several voices; `read_file_voices` reads it back."""
+    shown = ({**{name: getattr(voice, name) for name in _RECORD}, "speakers": dict(voice.speakers)} for voice in voices)
+    return {"voices": json.dumps(list(shown))}
+
+
+def read_file_voices(path: Path) -> tuple[Voice, ...]:
+    """The voices of a file: those that `voices_record` wrote, in a network named like the file, else the one of
+    `read_trained_voice`. ValueError: there is no record of a voice in it."""
+    records = json.loads(read_metadata(path).get("voices", "[]"))
+    voices = tuple(Voice(speakers=tuple(record.pop("speakers").items()), network=path.stem, **record) for record in records)
+    return voices or (read_trained_voice(path),)
+
+
 def speaker_weights(voice: Voice, speakers: Sequence[str]) -> list[float]:
     """One weight per speaker of the network.
 

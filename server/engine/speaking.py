@@ -1,9 +1,9 @@
 """One voice model as the event loop sees it: admission, open sessions, its worker."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from models.base import Synthesizer
+from models.base import Synthesizer, Voice
 from server.engine.limits import EngineLimits, Places, share_of
 from server.engine.scheduler import Policy, Scheduler
 from server.engine.session import Cancel, Room, SpeechCommand, SpeechSession, Submit
@@ -11,7 +11,7 @@ from server.engine.streams import EventQueue, SpeechStream
 from server.engine.synthesis import Synthesis
 from server.engine.text_feed import ForgetText, FrontEnd, OpenText, TextCommand, read_whole
 from server.engine.worker import Clock, Worker
-from server.errors import Busy, DescantError
+from server.errors import Busy, DescantError, InvalidRequest
 from server.metrics import Metrics
 from server.types import SpeechEvent, SpeechRequest, StageTimes
 
@@ -37,6 +37,7 @@ class Speaker:
         self.device = model.info.device
         self.slots = min(model.info.max_slots, limits.max_speech_sessions)
         self._sample_rate_hz = model.info.sample_rate_hz
+        self._voices = model.info.voices
         self._places = Places(self.slots + limits.max_queued_sessions, limits, "contexts")
         self._metrics = metrics
         self._clock = clock
@@ -74,7 +75,11 @@ class Speaker:
         return len(self._open)
 
     def open(self, request: SpeechRequest) -> SpeechStream:
-        """Admit a context, or raise Busy: nothing is made, posted or waited for before that is known."""
+        """Admit a context, or raise Busy: nothing is made, posted or waited for before that is known.
+
+        Raises InvalidRequest for a voice that does not speak the request's language.
+        """
+        _check_language(request, self._voices)
         try:
             self._places.take(request.key_id)
         except Busy:
@@ -135,3 +140,14 @@ class Speaker:
 
     def _record_step(self, rows: int, took_s: float, audio_s: float) -> None:
         self._metrics.record_step("speech", self.family, rows, took_s, audio_s)
+
+
+def _check_language(request: SpeechRequest, voices: Sequence[Voice]) -> None:
+    voice = request.voice
+    if request.language != voice.language:
+        able = ", ".join(f"{other.id} ({other.name})" for other in voices if other.language == request.language)
+        raise InvalidRequest(
+            f"language: voice {voice.name!r} speaks {voice.language!r}, not {request.language!r}; "
+            f"voices that speak it: {able or 'none'}",
+            field="language",
+        )

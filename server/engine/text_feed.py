@@ -48,7 +48,9 @@ class TextSource(Protocol):
 class FrontEnd(Protocol):
     """What makes text sources, as `server.text.frontend.TextFrontEnd`."""
 
-    def open(self, controls: Controls, normalization: str, pronunciations: Pronunciations) -> TextSource: ...
+    def open(
+        self, controls: Controls, normalization: str, pronunciations: Pronunciations, language: str = "en"
+    ) -> TextSource: ...
 
 
 def read_whole(front_end: FrontEnd, text: str) -> tuple[TextSegment, ...]:
@@ -154,7 +156,7 @@ class TextFeed:
         session = command.session
         if isinstance(command, OpenText):
             request = session.request
-            source = self._front_end.open(request.controls, request.normalization, request.pronunciations)
+            source = self._front_end.open(request.controls, request.normalization, request.pronunciations, request.language)
             self._texts[session.id] = _Text(session, source, request.max_buffer_delay_ms / 1000, came=self._turns)
         elif isinstance(command, ForgetText):
             self._texts.pop(session.id, None)

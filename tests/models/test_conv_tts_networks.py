@@ -10,7 +10,8 @@ from models.base import Phone, Segment, Synthesizer, Voice
 from models.conv_tts.config import ConvTtsConfig
 from models.conv_tts.model import WEIGHTS
 from models.conv_tts.network import ConvTts
-from models.conv_tts.voices import read_trained_voice, voice_record
+from models.conv_tts.voices import read_trained_voice, voice_record, voices_record
+from models.phones import PHONES
 from models.registry import load_synthesizer
 from models.weights import save_weights
 
@@ -82,3 +83,24 @@ def test_the_same_voice_twice_and_a_file_without_a_voice_are_refused(tmp_path: P
     package = Path(__file__).parents[2] / "models" / "conv_tts" / "weights" / WEIGHTS
     with pytest.raises(ValueError, match="holds no voice made from recordings"):
         load_synthesizer("conv_tts", "cpu", 1, [package])
+
+
+def test_a_network_of_another_language_has_more_phones_and_names_its_voices(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    fields = {field: getattr(TINY, field) for field in TINY.__dataclass_fields__}
+    network = ConvTts(ConvTtsConfig(**fields | {"speakers": ("de-m", "de-f"), "phones": len(PHONES)}))
+    lukas = Voice("v-m", "Lukas", "", "de", "de-DE", "masculine", (("de-m", 1.0),))
+    between = Voice("v-n", "Kim", "", "de", "de-DE", "gender_neutral", (("de-m", 0.5), ("de-f", 0.5)))
+    file = tmp_path / "voice-other.safetensors"
+    save_weights(file, network.state_dict(), {**voices_record([lukas, between]), **network.config.to_metadata()})
+    model = load_synthesizer("conv_tts", "cpu", 2, [file])
+    assert model.info.languages[:2] == ("de", "en")
+    kim = next(voice for voice in model.info.voices if voice.name == "Kim")
+    assert (kim.network, kim.speakers) == ("voice-other", between.speakers)
+    grün = Segment(tuple(Phone(symbol) for symbol in ("_", "ɡ", "ʁ", "y", "n", ".")))
+    model.admit(0, kim)
+    model.feed(0, grün)
+    assert spoken(model, [0])[0].size
+    model.admit(1, model.info.voices[0])
+    with pytest.raises(ValueError, match="'ʁ' is not a phone"):
+        model.feed(1, grün)

@@ -39,11 +39,11 @@ class Score:
 _HEADING = """# Letter-to-sound: words held out
 
 English: the words of its lexicon; the other languages: the words of their texts, as espeak-ng says them.
-Command: `python -m training.letter_to_sound.train --language LANGUAGE`, with `--epochs 5` for English, else with
-`--epochs 25 --channels 96 --text-folder FOLDER`. One thread of a shared machine.
+Command: `python -m training.letter_to_sound.train --language LANGUAGE --epochs N`, for all but English with
+`--channels 96 --text-folder FOLDER` too. One thread of a shared machine (as little as a tenth of one).
 
-| language | trained on | held out | phone errors | words right | right with stress | lexicon entries | weights | time |
-|---|---|---|---|---|---|---|---|---|
+| code | epochs | trained on | held out | phone errors | words right | right with stress | lexicon entries | weights | time |
+|---|---|---|---|---|---|---|---|---|---|
 """
 _FOOTING = """
 Phone errors and words right do not count stress. The split is by spelling, so inflected forms of a held-out word may
@@ -52,15 +52,17 @@ measurement the words of the text that the network gets wrong, held-out ones too
 """
 
 
-def report(path: Path, language: str, score: Score, trained: int, entries: int, size_bytes: int, seconds: float) -> None:
+def report(
+    path: Path, language: str, epochs: int, score: Score, trained: int, entries: int, size_bytes: int, seconds: float
+) -> None:
     """Write a language's line into the report, in place of its older one."""
     rates = score.figures()
     line = (
-        f"| {language} | {trained} | {score.words} | {rates['phone_error_rate']} % | {rates['word_accuracy']} % "
+        f"| {language} | {epochs} | {trained} | {score.words} | {rates['phone_error_rate']} % | {rates['word_accuracy']} % "
         f"| {rates['word_accuracy_with_stress']} % | {entries} | {size_bytes / 1e6:.2f} MB | {seconds:.0f} s |\n"
     )
     old = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    lines = [row for row in old if row.startswith("| ") and not row.startswith(("| language ", f"| {language} "))]
+    lines = [row for row in old if row.startswith("| ") and not row.startswith(("| code ", f"| {language} "))]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(_HEADING + "".join(sorted([*lines, line])) + _FOOTING, encoding="utf-8")
 

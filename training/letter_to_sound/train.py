@@ -1,7 +1,7 @@
 """Train a letter-to-sound network on pronunciations and measure it on words held out.
 
     python -m training.letter_to_sound.train --language en --epochs 5
-    python -m training.letter_to_sound.train --language de --epochs 25 --channels 96 --text-folder FOLDER
+    python -m training.letter_to_sound.train --language de --epochs 14 --channels 96 --text-folder FOLDER
 
 English learns from its lexicon, every other language from what espeak-ng says about the words of a
 text (`training.letter_to_sound.word_lists`); the words that such a network gets wrong then go into a
@@ -192,7 +192,9 @@ def main() -> None:
     if language != "en":
         entries = write_lexicon(arguments.folder / f"{language}.txt", words, network.frozen())
     trained_words = len(spellings) - score.words
-    report(arguments.report, language, score, trained_words, entries, output.stat().st_size, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    size_bytes = output.stat().st_size
+    report(arguments.report, language, arguments.epochs, score, trained_words, entries, size_bytes, seconds)
 
 
 if __name__ == "__main__":

@@ -130,6 +130,10 @@ class TestContexts:
         with pytest.raises(InvalidRequest, match="accepted values: fake"):
             engine.speak(request(family="other"))
 
+    async def test_a_voice_of_another_language_is_refused_with_those_that_speak_it(self, engine: Engine) -> None:
+        with pytest.raises(InvalidRequest, match=f"'{ANNA.name}' speaks 'en', not 'de'; voices that speak it: none"):
+            engine.speak(request(voice=ANNA, language="de"))
+
 
 class TestBatches:
     async def test_neighbours_change_nothing(self, engine: Engine, model: FakeSynthesizer) -> None:

@@ -1,9 +1,12 @@
 """Markup: breaks, spelling, speed, volume, emotion, inline phonemes, and what only looks like it."""
 
+import math
+from itertools import combinations
+
 import pytest
 
 from models.base import Phone
-from server.text.delivery import EMOTIONS
+from server.text.delivery import EMOTIONS, Delivery
 from server.text.frontend import Take, TextFrontEnd, TextSegment
 from server.text.markup import DEFAULT_BREAK_MS
 from server.types import Controls
@@ -164,7 +167,29 @@ def test_every_emotion_has_a_delivery(name: str) -> None:
     assert 0.7 <= delivery.volume <= 1.4
     assert -3 <= delivery.pitch_semitones <= 3
     assert 0.5 <= delivery.pitch_range <= 1.6
-    assert name == "neutral" or (delivery != EMOTIONS["neutral"])
+    assert name == "neutral" or _steps_apart(delivery, EMOTIONS["neutral"]) >= 1
+
+
+def _steps_apart(one: Delivery, other: Delivery) -> float:
+    """The largest difference, in steps that are heard: 3 % of speed, 0.5 dB, 0.3 semitones, 10 % of pitch movement."""
+    return max(
+        abs(math.log(one.speed / other.speed)) / math.log(1.03),
+        abs(20 * math.log10(one.volume / other.volume)) / 0.5,
+        abs(one.pitch_semitones - other.pitch_semitones) / 0.3,
+        abs(math.log(one.pitch_range / other.pitch_range)) / math.log(1.1),
+    )
+
+
+def test_no_two_emotions_sound_alike() -> None:
+    names = [name for name in EMOTIONS if name not in ("comedic", "joking/comedic")]
+    alike = [pair for pair in combinations(names, 2) if _steps_apart(EMOTIONS[pair[0]], EMOTIONS[pair[1]]) < 1]
+    assert not alike
+    assert EMOTIONS["comedic"] == EMOTIONS["joking"] == EMOTIONS["joking/comedic"]
+
+
+def test_pitch_movement_is_scaled_by_the_control_and_the_emotion(front_end: TextFrontEnd) -> None:
+    last = phones(front_end, "word", Controls(emotion="excited", pitch_range=0.5))[-1]
+    assert last.pitch_range == 0.5 * EMOTIONS["excited"].pitch_range
 
 
 def test_emotion_by_tag_and_by_controls_in_any_case(front_end: TextFrontEnd) -> None:
