@@ -73,6 +73,16 @@ def test_mixture_stays_in_one_language() -> None:
         store.get("anna+bert")
 
 
+def test_a_voice_with_a_network_of_its_own_does_not_mix_with_others_and_has_no_numbers_among_theirs() -> None:
+    own = replace(BERT, id="trained-1", name="Ada", network="trained-1", speakers=(("trained-1", 1.0),))
+    store = voices_of(ANNA, own)
+    assert store.get("trained-1") is own
+    assert store.speakers == ("anna",)
+    with pytest.raises(InvalidRequest, match="does not mix"):
+        store.get("anna+ada")
+    assert store.get("ada:1+trained-1:1").network == "trained-1"
+
+
 def test_store_refuses_to_be_ambiguous() -> None:
     with pytest.raises(ValueError, match="at least one"):
         voices_of()

@@ -93,10 +93,10 @@ def set_means(network: ConvTts, utterances: list[Utterance]) -> None:
         encoding = network.encode(phones[..., 0], phones[..., 1], phones[..., 2], batch.speakers, mask)
         spoken = batch.timed * mask[..., 0]
         error = (batch.durations.log() - encoding.log_durations) * spoken
-        network.duration_out.bias += error.sum() / spoken.sum()
+        network.duration_out.bias.add_(error.sum() / spoken.sum())
         cepstrum = _decoded(network, batch, encoding.phones)
         weight = (batch.frame_weight == 1).float()[..., None]
-        network.cepstrum_mean += ((batch.targets[..., :order] - cepstrum) * weight).sum((0, 1)) / weight.sum()
+        network.cepstrum_mean.add_(((batch.targets[..., :order] - cepstrum) * weight).sum((0, 1)) / weight.sum())
 
 
 def _decoded(network: ConvTts, batch: Batch, phones: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from training.voice.acoustics import GRID_HZ, continuous_log_f0, to_cepstra, wit
 from training.voice.envelope import smooth_power
 
 Floats = NDArray[np.floating[Any]]
+Doubles = NDArray[np.float64]
 
 _PITCH_RATE_HZ = 12_000
 _PITCH_HOP = _PITCH_RATE_HZ * HOP_SAMPLES // SAMPLE_RATE_HZ
@@ -27,7 +28,7 @@ _NOISE_NEPER = 0.12
 """The mean log of what is averaged over a few independent values of noise is that much below the log of their mean."""
 
 
-def analyse(pcm: Floats, rate_hz: int, order: int) -> tuple[Floats, Floats, Floats]:
+def analyse(pcm: Floats, rate_hz: int, order: int) -> tuple[Doubles, Doubles, Doubles]:
     """The targets of a recording, as `acoustics.translate` gives those of a teacher: cepstra [N, order],
     voicing [N, bands] and continuous log F0 [N]; frame n lies at the end of the n-th 5 ms.
 
@@ -63,7 +64,7 @@ def _band_edges_hz() -> tuple[tuple[float, float], ...]:
     return tuple(pairwise(borders))
 
 
-def band_voicing(pcm: Floats, centres: NDArray[np.int64], f0_hz: Floats) -> Floats:
+def band_voicing(pcm: Floats, centres: NDArray[np.int64], f0_hz: Floats) -> Doubles:
     """[N, bands]: how much of each band repeats after one period; 0 where F0 is 0.
 
     A band is shifted down to 0 Hz, so that its complex correlation does not care for the carrier's

@@ -26,7 +26,7 @@ def warped_angle(frequency_hz: Floats) -> Floats:
     return np.asarray(omega + 2 * np.arctan2(CEPSTRUM_WARP * np.sin(omega), 1 - CEPSTRUM_WARP * np.cos(omega)))
 
 
-def smooth_power(pcm: Floats, centres: NDArray[np.int64], f0_hz: Floats, order: int) -> Floats:
+def smooth_power(pcm: Floats, centres: NDArray[np.int64], f0_hz: Floats, order: int) -> NDArray[np.float64]:
     """[N, points]: power at 24 kHz without the harmonics at `acoustics.GRID_HZ`; white noise of power 1 gives 1.
 
     As in CheapTrick (Morise 2015): a window of three periods, the power averaged over two thirds of F0; but what is
