@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.base import Voice
 from models.conv_tts.config import EDGE_PAUSE_FRAMES, ConvTtsConfig
 from models.phones import PAUSES, PHONES
 from server.text.lexicon import PhoneWithStress
@@ -41,6 +42,14 @@ MULTILINGUAL = ConvTtsConfig(
     expansion=480,
 )
 """Formant synthesis is smoother than recordings: narrower than the English voice, 2.6 M parameters."""
+
+_GENDERS = {"m": "masculine", "f": "feminine"}
+_VOICE_ROWS: tuple[tuple[str, str, str, str], ...] = ()
+VOICES = tuple(
+    Voice(id, name, "After formant synthesis", locale[:2], locale, _GENDERS[speaker[-1]], ((speaker, 1.0),))
+    for id, name, locale, speaker in _VOICE_ROWS
+)
+"""What the exported file offers, one voice per speaker."""
 
 _FRAME_S = 0.005
 _SHORTEST_PAUSE_S = 0.05

@@ -19,6 +19,7 @@ import math
 import random
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.base import Voice
 from models.conv_tts.config import ConvTtsConfig
 from models.conv_tts.network import ConvTts, pitch_at, position_features
+from models.conv_tts.voices import voices_record
 from models.weights import save_weights
 from training.voice.batches import Batch, batches
 from training.voice.data import Utterance, load_shards, make_data
-from training.voice.espeak import MULTILINGUAL
+from training.voice.espeak import MULTILINGUAL, VOICES
 from training.voice.fast_backward import speed_up
 
 WEIGHTS_FOLDER = Path("models/conv_tts/weights")
@@ -245,7 +248,7 @@ class Averages:
         self.__init__()  # type: ignore[misc]
 
 
-def export(config: ConvTtsConfig, checkpoint_path: Path, out_path: Path) -> None:
+def export(config: ConvTtsConfig, voices: Sequence[Voice], checkpoint_path: Path, out_path: Path) -> None:
     """Write the averaged weights of a checkpoint as half-precision safetensors; random ones if there is none."""
     model = ConvTts(config)
     metadata = {"format": "conv_tts/1", "step": "0"}
@@ -254,7 +257,9 @@ def export(config: ConvTtsConfig, checkpoint_path: Path, out_path: Path) -> None
         model.load_state_dict(checkpoint["average"])
         metadata |= {"step": str(checkpoint["step"]), "training_s": f"{checkpoint['elapsed_s']:.0f}"}
     out_path.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(out_path, model.state_dict(), metadata | model.config.to_metadata(), dtype=torch.float16)
+    save_weights(
+        out_path, model.state_dict(), metadata | voices_record(voices) | model.config.to_metadata(), dtype=torch.float16
+    )
     print(f"{out_path}: {out_path.stat().st_size / 1e6:.1f} MB, {metadata}")
 
 
@@ -284,7 +289,8 @@ def main() -> None:
     elif options.step == "train":
         train(options)
     else:
-        export(CONFIGS[options.voice], options.checkpoint, options.out or WEIGHTS_FOLDER / f"voice-{options.voice}.safetensors")
+        out_path = options.out or WEIGHTS_FOLDER / f"voice-{options.voice}.safetensors"
+        export(CONFIGS[options.voice], VOICES if options.voice == "multi" else (), options.checkpoint, out_path)
 
 
 if __name__ == "__main__":
