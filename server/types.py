@@ -49,6 +49,7 @@ class AudioFormat:
 SPEED_RANGE = (0.6, 1.5)
 VOLUME_RANGE = (0.5, 2.0)
 PITCH_RANGE_SEMITONES = (-12.0, 12.0)
+PITCH_MOVEMENT_RANGE = (0.0, 2.0)
 MAX_BUFFER_DELAY_RANGE_MS = (0, 5000)
 MAX_TRANSCRIPT_CHARS = 20_000
 
@@ -61,6 +62,8 @@ class Controls:
     volume: float = 1.0
     pitch_semitones: float = 0.0
     emotion: str | None = None
+    pitch_range: float = 1.0
+    """Factor on how far the pitch moves around the voice's mean; 0 is monotone."""
 
 
 @dataclass(frozen=True, slots=True)

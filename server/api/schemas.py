@@ -24,6 +24,7 @@ from server.types import (
     NO_PRONUNCIATIONS,
     OUTPUT_ENCODINGS,
     OUTPUT_SAMPLE_RATES_HZ,
+    PITCH_MOVEMENT_RANGE,
     PITCH_RANGE_SEMITONES,
     SPEED_RANGE,
     VOLUME_RANGE,
@@ -79,7 +80,8 @@ class GenerationConfigBody(Body):
     speed: Number = 1.0
     volume: Number = 1.0
     pitch: Number = 0.0
-    """Semitones; an addition of this server."""
+    """Semitones; an addition of this server, as is the next."""
+    pitch_range: Number = 1.0
     emotion: str | None = None
 
     def to_controls(self) -> Controls:
@@ -90,6 +92,7 @@ class GenerationConfigBody(Body):
             volume=_clamp("generation_config.volume", self.volume, VOLUME_RANGE),
             pitch_semitones=_clamp("generation_config.pitch", self.pitch, PITCH_RANGE_SEMITONES),
             emotion=checked_emotion(self.emotion, "generation_config.emotion"),
+            pitch_range=_clamp("generation_config.pitch_range", self.pitch_range, PITCH_MOVEMENT_RANGE),
         )
 
 

@@ -39,6 +39,7 @@ def speak(
     speed: Annotated[float, typer.Option(min=0.6, max=1.5, help="1.5 is half as fast again.")] = 1.0,
     volume: Annotated[float, typer.Option(min=0.5, max=2.0, help="Factor on the amplitude.")] = 1.0,
     pitch: Annotated[float, typer.Option(min=-12, max=12, help="Shift in semitones.")] = 0.0,
+    pitch_range: Annotated[float, typer.Option(min=0, max=2, help="Factor on the movement of the pitch; 0 is monotone.")] = 1.0,
     emotion: Annotated[str | None, typer.Option(help="Such as excited, sad or calm.")] = None,
     pronunciation_dict_id: Annotated[str | None, typer.Option(help="Dictionary made on this server without a key.")] = None,
     sample_rate: Annotated[int, typer.Option(help="Hz; 24000 is the model's own.")] = 24000,
@@ -51,7 +52,7 @@ def speak(
         text = typer.get_text_stream("stdin").read()
     if not text.strip():
         raise InvalidRequest("text: is empty", field="text")
-    controls = Controls(speed, volume, pitch, checked_emotion(emotion, "emotion"))
+    controls = Controls(speed, volume, pitch, checked_emotion(emotion, "emotion"), pitch_range)
     body, result = asyncio.run(_speak(text, audio_format, voice, controls, pronunciation_dict_id, device))
     output.write_bytes(_whole_file(audio_format, body))
     if as_json:

@@ -107,16 +107,18 @@ class VoiceShare(_message.Message):
     def __init__(self, voice: _Optional[str] = ..., weight: _Optional[float] = ...) -> None: ...
 
 class Controls(_message.Message):
-    __slots__ = ("speed", "volume", "pitch_semitones", "emotion")
+    __slots__ = ("speed", "volume", "pitch_semitones", "emotion", "pitch_range")
     SPEED_FIELD_NUMBER: _ClassVar[int]
     VOLUME_FIELD_NUMBER: _ClassVar[int]
     PITCH_SEMITONES_FIELD_NUMBER: _ClassVar[int]
     EMOTION_FIELD_NUMBER: _ClassVar[int]
+    PITCH_RANGE_FIELD_NUMBER: _ClassVar[int]
     speed: float
     volume: float
     pitch_semitones: float
     emotion: str
-    def __init__(self, speed: _Optional[float] = ..., volume: _Optional[float] = ..., pitch_semitones: _Optional[float] = ..., emotion: _Optional[str] = ...) -> None: ...
+    pitch_range: float
+    def __init__(self, speed: _Optional[float] = ..., volume: _Optional[float] = ..., pitch_semitones: _Optional[float] = ..., emotion: _Optional[str] = ..., pitch_range: _Optional[float] = ...) -> None: ...
 
 class WantedTimes(_message.Message):
     __slots__ = ("words", "normalized_words", "phonemes")

@@ -15,6 +15,7 @@ from server.turns import TURN_RANGES, turn_settings
 from server.types import (
     MAX_BUFFER_DELAY_RANGE_MS,
     OUTPUT_ENCODINGS,
+    PITCH_MOVEMENT_RANGE,
     PITCH_RANGE_SEMITONES,
     SPEED_RANGE,
     VOLUME_RANGE,
@@ -79,7 +80,11 @@ def audio_format(audio: speech_pb2.AudioFormat) -> AudioFormat:
 def controls(message: speech_pb2.Controls, field: str = "controls") -> Controls:
     """Raises InvalidRequest for a number out of its range and an unknown emotion."""
     given: dict[str, Any] = {}
-    for name, bounds in (("speed", SPEED_RANGE), ("volume", VOLUME_RANGE), ("pitch_semitones", PITCH_RANGE_SEMITONES)):
+    ranges = {
+        "speed": SPEED_RANGE, "volume": VOLUME_RANGE,
+        "pitch_semitones": PITCH_RANGE_SEMITONES, "pitch_range": PITCH_MOVEMENT_RANGE,
+    }  # fmt: skip
+    for name, bounds in ranges.items():
         if message.HasField(name):
             given[name] = _within(f"{field}.{name}", getattr(message, name), bounds)
     given["emotion"] = checked_emotion(message.emotion, f"{field}.emotion")

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from models.base import Phone
-from models.conv_tts.config import BAND_CENTRES_HZ, HOP_SAMPLES, PAUSE_STRETCH, SAMPLE_RATE_HZ
-from models.conv_tts.timing import lay_out
+from models.conv_tts.config import BAND_CENTRES_HZ, FRAME_MS, HOP_SAMPLES, PAUSE_STRETCH, SAMPLE_RATE_HZ
+from models.conv_tts.timing import Remainder, lay_out
 from models.conv_tts.vocoder import FFT_SAMPLES, Vocoder, warped_angle
 
 ORDER = 16
@@ -120,15 +120,15 @@ def test_the_ringing_goes_on_into_the_next_chunk(vocoder: Vocoder) -> None:
 def test_lengths_are_rounded_without_drift() -> None:
     phones = [Phone("ə")] * 7
     predicted = np.log(np.array([3.3, 4.4, 5.5, 6.6, 1.2, 7.7, 2.9]))
-    timing = lay_out(phones, predicted, 0.2)
-    assert timing.durations_frames.sum() + timing.remainder_frames == pytest.approx(np.exp(predicted).sum() + 0.2)
-    assert abs(timing.remainder_frames) <= 0.5
+    timing = lay_out(phones, predicted, Remainder(predicted=0.2))
+    assert timing.durations_frames.sum() + timing.remainder.predicted == pytest.approx(np.exp(predicted).sum() + 0.2)
+    assert abs(timing.remainder.predicted) <= 0.5
     assert timing.durations_frames.min() >= 1
 
 
 def test_controls_of_length() -> None:
     def frames(phone: Phone) -> int:
-        return int(lay_out([phone], np.log(np.array([20.0])), 0.0).durations_frames[0])
+        return int(lay_out([phone], np.log(np.array([20.0])), Remainder()).durations_frames[0])
 
     assert frames(Phone("ə")) == 20
     assert frames(Phone("ə", speed=2.0)) == 10
@@ -140,6 +140,18 @@ def test_controls_of_length() -> None:
 
 
 def test_nothing_to_say_leaves_the_remainder() -> None:
-    timing = lay_out([], np.zeros(0), 0.3)
+    timing = lay_out([], np.zeros(0), Remainder(0.3, -0.2))
     assert timing.durations_frames.size == 0
-    assert timing.remainder_frames == 0.3
+    assert timing.remainder == Remainder(0.3, -0.2)
+
+
+def test_breaks_add_up_whatever_is_between_them() -> None:
+    """A thousand breaks of 33.3 ms in segments of two, between words of odd lengths."""
+    rng, remainder, frames = np.random.default_rng(1), Remainder(), []
+    segment = [Phone("ə"), Phone("_", duration_ms=33.3), Phone("n"), Phone(",", duration_ms=33.3)]
+    for _ in range(500):
+        timing = lay_out(segment, np.log(rng.uniform(2, 20, 4)), remainder)
+        remainder = timing.remainder
+        frames += timing.durations_frames[1::2].tolist()
+    assert abs(sum(frames) * FRAME_MS - 33_300) <= FRAME_MS / 2 + 1e-6
+    assert set(frames) == {6, 7}

@@ -35,6 +35,7 @@ BAD_CONFIGS: list[tuple[dict[str, Any], grpc.StatusCode, str, str]] = [
     ({"controls": pb.Controls(speed=float("nan"))}, INVALID, "config.controls.speed", "0.6 to 1.5"),
     ({"controls": pb.Controls(volume=0)}, INVALID, "config.controls.volume", "0.5 to 2"),
     ({"controls": pb.Controls(pitch_semitones=13)}, INVALID, "config.controls.pitch_semitones", "-12 to 12"),
+    ({"controls": pb.Controls(pitch_range=2.5)}, INVALID, "config.controls.pitch_range", "0 to 2"),
     ({"controls": pb.Controls(emotion="zesty")}, INVALID, "config.controls.emotion", "neutral, happy"),
     ({"pronunciation_dict_id": "pdict_x"}, NOT_FOUND, "config.pronunciation_dict_id", "you have none yet"),
     ({"max_buffer_delay_ms": 5001}, INVALID, "config.max_buffer_delay_ms", "0 to 5000"),
