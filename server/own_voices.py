@@ -70,11 +70,17 @@ class OwnVoices:
 
     def update(self, owner_id: str, voice_id: str, **changes: str) -> OwnVoice:
         """Change name, description or gender. Raises VoiceNotFound or InvalidRequest."""
-        old = self._find(owner_id, voice_id)
-        changed = replace(old, voice=replace(old.voice, **changes))  # type: ignore[arg-type]
-        _check(changed.voice)
-        self._change(owner_id, lambda kept: tuple(changed if own.voice.id == voice_id else own for own in kept))
-        return changed
+        self._find(owner_id, voice_id)
+
+        def change(own: OwnVoice) -> OwnVoice:
+            if own.voice.id != voice_id:
+                return own
+            voice = replace(own.voice, **changes)  # type: ignore[arg-type]
+            _check(voice)
+            return replace(own, voice=voice)
+
+        self._change(owner_id, lambda kept: tuple(change(own) for own in kept))
+        return self._find(owner_id, voice_id)
 
     def delete(self, owner_id: str, voice_id: str) -> None:
         """Raises VoiceNotFound."""

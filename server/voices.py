@@ -5,6 +5,7 @@ documents, samples and SDKs use by default are answered by a local voice of the
 same gender, by the visible table `STAND_INS`; every other unknown id is refused.
 """
 
+import logging
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from models.base import Character, Voice
 from server.errors import InvalidRequest, VoiceNotFound
 from server.own_voices import OwnVoice, OwnVoices
+
+log = logging.getLogger("descant.voices")
 
 STAND_INS: Mapping[str, tuple[str, str]] = {
     "f786b574-daa5-4673-aa0c-cbe3e8534c02": ("Katie", "feminine"),
@@ -44,9 +47,21 @@ class VoiceStore:
         private = self.own.list(owner_id) if owner_id else ()
         seen = self._seen.get(owner_id)
         if seen is None or seen[0] is not shared or seen[1] is not private:
-            seen = (shared, private, Voices(self._stock, (*private, *shared), owner_id, self._stand_ins))
+            voices = Voices(self._stock, self._speakable((*private, *shared)), owner_id, self._stand_ins)
+            seen = (shared, private, voices)
             self._seen[owner_id] = seen
         return seen[2]
+
+    def _speakable(self, own: Iterable[OwnVoice]) -> list[OwnVoice]:
+        """Without those that an earlier model made of speakers that this one lacks; they stay in their files."""
+        known = {(voice.network, name) for voice in self._stock for name, _ in voice.speakers}
+        kept = []
+        for made in own:
+            if known.issuperset((made.voice.network, name) for name, _ in made.voice.speakers):
+                kept.append(made)
+            else:
+                log.warning("voice %s (%s) was made for another model and is left out", made.voice.id, made.voice.name)
+        return kept
 
 
 class Voices:
@@ -80,6 +95,10 @@ class Voices:
     def languages(self) -> tuple[str, ...]:
         """Every language some voice speaks, sorted."""
         return tuple(sorted({voice.language for voice in self._voices}))
+
+    def made_languages(self) -> tuple[str, ...]:
+        """The languages of the model's own network, of whose speakers clones and embeddings are made; sorted."""
+        return tuple(sorted({voice.language for voice in self._voices if not voice.network}))
 
     def get(self, voice_id: str) -> Voice:
         """The voice with this id, a stand-in for a well-known foreign id, or a mixture.

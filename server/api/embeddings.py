@@ -1,9 +1,11 @@
 """Voices as the 192 numbers that clients of 2024 read, keep, mix and send back instead of an id.
 
 The numbers are the voice itself: its mixture of the model's speakers and its character. They are linear, so a client
-that averages two vectors gets the voice between the two. Vectors that were not made here are refused.
+that averages two vectors gets the voice between the two. Vectors that were not made here are refused. A voice with a
+network of its own has no such numbers: its vector only says which voice it is.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import fields
 
@@ -17,6 +19,7 @@ _MARK = (-0.40625, 0.71875)
 """Binary fractions, exact in every float format a client may keep them in; a weighted mean of vectors keeps them."""
 _MOST_SPEAKERS = 24
 _NUMBERS = tuple(field.name for field in fields(Character) if field.name != "cepstrum")
+_DIGEST_BYTES = 16
 _LARGEST = 4.0
 """No number of a character is larger: a factor of 55."""
 _SAME = 1e-5
@@ -24,6 +27,9 @@ _SAME = 1e-5
 
 def embedding_of(voice: Voice, voices: Voices) -> list[float]:
     """The numbers of a voice: a mark, the language, the weight of each speaker, the character."""
+    if voice.network:
+        digest = hashlib.sha256(voice.id.encode("utf-8")).digest()[:_DIGEST_BYTES]
+        return [*_MARK, *(0.0,) * (EMBEDDING_SIZE - len(_MARK) - len(digest)), *(byte / 256 for byte in digest)]
     weights = dict(voice.speakers)
     character = voice.character
     numbers = [
@@ -47,22 +53,22 @@ def voice_of(embedding: Sequence[object], voices: Voices) -> Voice | None:
         return None
     if any(abs(number - mark) > 1e-3 for number, mark in zip(numbers, _MARK, strict=False)):
         return None
-    language = "".join(chr(round(number * 32) + 96) for number in numbers[2:4] if number > 0)
-    rest = numbers[4 + _MOST_SPEAKERS :]
-    weights = np.array(numbers[4 : 4 + len(voices.speakers)])
-    if language not in voices.languages() or weights.min() < -1e-6 or abs(weights.sum() - 1) > 1e-3:
-        return None
     given = np.array(numbers)
     for voice in voices.list():
         if np.abs(given - embedding_of(voice, voices)).max() < _SAME:
             return voice
+    language = "".join(chr(round(number * 32) + 96) for number in numbers[2:4] if number > 0)
+    rest = numbers[4 + _MOST_SPEAKERS :]
+    weights = np.array(numbers[4 : 4 + len(voices.speakers)])
+    if language not in voices.made_languages() or weights.min() < -1e-6 or abs(weights.sum() - 1) > 1e-3:
+        return None
     cepstrum = np.trim_zeros(rest[len(_NUMBERS) :], "b")
     return Voice(
         id="embedding",
         name="Embedding",
         description="A voice given by its numbers.",
         language=language,
-        locale=next(voice.locale for voice in voices.list() if voice.language == language),
+        locale=next(voice.locale for voice in voices.list() if voice.language == language and not voice.network),
         gender="",
         speakers=tuple((name, float(w)) for name, w in zip(voices.speakers, weights / weights.sum(), strict=True) if w > 0),
         character=Character(**dict(zip(_NUMBERS, rest, strict=False)), cepstrum=tuple(cepstrum)),

@@ -1,6 +1,7 @@
 """New voices: ``/voices/clone`` from a recording, and the embeddings of the API's first versions."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
@@ -58,8 +59,7 @@ async def create_voice(request: Request) -> JSONResponse:
     if not isinstance(description, str):
         raise InvalidRequest("description: must be a string", field="description")
     voice = voice_by_embedding(_numbers(embedding, "embedding"), call.voices, "embedding")
-    made = Voice("", name, description, voice.language, voice.locale, voice.gender, voice.speakers, voice.character)
-    return await _kept(call, made)
+    return await _kept(call, replace(voice, name=name, description=description))
 
 
 async def mix_voices(request: Request) -> JSONResponse:
@@ -108,12 +108,12 @@ def _language(text: str, call: Call) -> tuple[str, str]:
     """The language and the locale of a tag such as ``en`` or ``en-GB``."""
     language, _, region = text.strip().replace("_", "-").partition("-")
     language = language.lower()
-    languages = call.voices.languages()
+    languages = call.voices.made_languages()
     if language not in languages:
         raise InvalidRequest.choice("language", text, languages)
     if region:
         return language, f"{language}-{region.upper()}"
-    return language, next(voice.locale for voice in call.voices.list() if voice.language == language)
+    return language, next(voice.locale for voice in call.voices.list() if voice.language == language and not voice.network)
 
 
 def _text(form: FormData, field: str) -> str:

@@ -46,7 +46,7 @@ async def _clone(name: str, data: bytes, description: str, language: str) -> tup
     with Console(stderr=True).status("loading models …"):
         stock = load_synthesizer(settings.speech_model, "cpu", 1).info.voices
         cloning = Cloning(partial(load_cloner, settings.speech_model), SileroDetector(), TextFrontEnd())
-    locales = {voice.language: voice.locale for voice in reversed(stock)}
+    locales = {voice.language: voice.locale for voice in reversed(stock) if not voice.network}
     if language not in locales:
         raise InvalidRequest.choice("language", language, locales)
     with Console(stderr=True).status("listening …"):

@@ -41,11 +41,12 @@ class Cloning:
         self._waiting += 1
         try:
             async with self._turn:
-                return await asyncio.to_thread(self._work, pcm, field)
+                return await asyncio.to_thread(self.clone_now, pcm, field)
         finally:
             self._waiting -= 1
 
-    def _work(self, pcm: Pcm, field: str) -> ClonedSpeech:
+    def clone_now(self, pcm: Pcm, field: str) -> ClonedSpeech:
+        """What `clone` does, on the caller's own thread; one call at a time."""
         speech = self._speech(pcm, field)
         self._cloner = self._cloner or self._load()
         try:
