@@ -13,7 +13,7 @@ from rich.console import Console
 from server.config import load_settings
 from server.errors import InvalidRequest
 from server.keyterms import checked_keyterms
-from server.main import own_voices
+from server.main import own_voices, trained_voices
 from server.text.delivery import checked_emotion
 from server.types import (
     MP3_BIT_RATES_BPS,
@@ -179,7 +179,8 @@ def voices(as_json: AsJson = False) -> None:
     from server.voices import VoiceStore
 
     settings = load_settings()
-    store = VoiceStore(load_synthesizer(settings.speech_model, "cpu", 1).info.voices, own_voices(settings)).of("")
+    stock = load_synthesizer(settings.speech_model, "cpu", 1, trained_voices(settings)).info.voices
+    store = VoiceStore(stock, own_voices(settings)).of("")
     rows = [
         {"id": voice.id, "name": voice.name, "locale": voice.locale, "gender": voice.gender, "description": voice.description}
         for voice in store.list()
