@@ -72,3 +72,20 @@ def test_streaming_recognition(repository: Path, text_folder: Path) -> None:
     assert long["dynamic"]["partial lag p50, s"] < long["fixed 30 s"]["partial lag p50, s"]
     assert line["no speech"]["dynamic"]["invented words"] == 0
     assert line["trailing silence"]["dynamic"]["words said"] > 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_peers(repository: Path, text_folder: Path) -> None:
+    line = run(repository, "peers", "--text-folder", str(text_folder))
+    ears, voice = line["ears"]["1"], line["voice"]
+    assert {"descant", "faster-whisper, float32", "faster-whisper, int8", "transformers"} < set(ears)
+    for name, row in ears.items():
+        assert row["s per s"] > 0
+        assert row["first partial, ms"] > 0
+        assert 0 <= row["word errors, %"] < 200
+        assert name == "descant" or row["seconds / ours"]["median"] > 0
+    assert set(voice) == {"descant", "VITS"}
+    assert (voice["descant"]["weights"], voice["VITS"]["weights"]) == ("trained", "random")
+    assert voice["VITS"]["parameters, M"] == 29.05
+    assert voice["VITS"]["first audio / ours"]["median"] > 0
