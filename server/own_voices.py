@@ -56,7 +56,7 @@ class OwnVoices:
 
     def create(self, owner_id: str, voice: Voice) -> OwnVoice:
         """Keep a voice under a new id. Raises InvalidRequest for its name and when the owner has as many as may be."""
-        _check(voice)
+        check_words(voice.name, voice.description)
         created_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         made = OwnVoice(replace(voice, id=str(uuid.uuid4())), owner_id, self._family, created_at)
 
@@ -76,7 +76,7 @@ class OwnVoices:
             if own.voice.id != voice_id:
                 return own
             voice = replace(own.voice, **changes)  # type: ignore[arg-type]
-            _check(voice)
+            check_words(voice.name, voice.description)
             return replace(own, voice=voice)
 
         self._change(owner_id, lambda kept: tuple(change(own) for own in kept))
@@ -110,9 +110,10 @@ def _voice(row: Any) -> Voice:
     return Voice(**{**row, "speakers": tuple((name, weight) for name, weight in row["speakers"]), "character": character})
 
 
-def _check(voice: Voice) -> None:
-    if not voice.name.strip():
-        raise InvalidRequest("name: must not be blank", field="name")
-    for field, text, most in (("name", voice.name, MAX_NAME_CHARS), ("description", voice.description, MAX_DESCRIPTION_CHARS)):
+def check_words(name: str, description: str) -> None:
+    """Raises InvalidRequest for words that no voice may be kept under."""
+    if not name.strip():
+        raise InvalidRequest("name: is required", field="name")
+    for field, text, most in (("name", name, MAX_NAME_CHARS), ("description", description, MAX_DESCRIPTION_CHARS)):
         if len(text) > most:
             raise InvalidRequest(f"{field}: has {len(text)} characters; at most {most} are taken", field=field)

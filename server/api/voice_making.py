@@ -16,6 +16,7 @@ from server.api.voice_specifier import voice_by_embedding
 from server.api.voices import shown
 from server.audio.files import decode_file
 from server.errors import InvalidRequest
+from server.own_voices import check_words
 
 MAX_CLIP_BYTES = 64 * 1024 * 1024
 MAX_CLIP_S = 600.0
@@ -27,15 +28,14 @@ async def clone_voice(request: Request) -> JSONResponse:
     call = call_of(request.scope)
     limited = Request(request.scope, limited_receive(request, MAX_CLIP_BYTES))
     async with limited.form(max_files=1, max_fields=_MAX_FIELDS) as form:
-        name = _text(form, "name")
-        if not name.strip():
-            raise InvalidRequest("name: is required", field="name")
+        name, description = _text(form, "name"), _text(form, "description")
+        check_words(name, description)
         language, locale = _language(_text(form, "language") or "en", call)
         _check_flag(form, "enhance")
         if base := _text(form, "base_voice_id"):
             call.voices.get(base)
         cloned = await _clone(form, call)
-    return await _kept(call, _voice(cloned, name, _text(form, "description"), language, locale))
+    return await _kept(call, _voice(cloned, name, description, language, locale))
 
 
 async def clone_clip(request: Request) -> JSONResponse:

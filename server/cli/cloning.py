@@ -13,7 +13,7 @@ from rich.console import Console
 from server.config import load_settings
 from server.errors import InvalidRequest
 from server.main import own_voices
-from server.own_voices import OwnVoice
+from server.own_voices import OwnVoice, check_words
 
 
 def clone(
@@ -42,6 +42,7 @@ async def _clone(name: str, data: bytes, description: str, language: str) -> tup
     from server.text.frontend import TextFrontEnd
 
     settings = load_settings()
+    check_words(name, description)
     pcm = decode_file(data, max_s=settings.limits.max_upload_s, field="clip")
     with Console(stderr=True).status("loading models …"):
         stock = load_synthesizer(settings.speech_model, "cpu", 1).info.voices
