@@ -112,6 +112,13 @@ class Voice:
     network: str = ""
     """Empty for the family's own network. A voice trained by a user has a network to itself and names it here; voices
     of different networks do not mix."""
+    pronunciation: str = ""
+    """Whose phones its network was taught, where a language has more than one: ``en-GB``. Empty for the language's first."""
+
+    @property
+    def tongue(self) -> str:
+        """What a front end has to write for this voice."""
+        return self.pronunciation or self.language
 
 
 @dataclass(frozen=True, slots=True)

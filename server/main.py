@@ -108,7 +108,8 @@ def build(settings: Settings) -> "Services":
     limits = settings.limits
     synthesizer = load_synthesizer(settings.speech_model, device, limits.max_speech_sessions, trained_voices(settings))
     recognizer = load_recognizer(settings.recognition_model, device, max_batch=16)
-    metrics, detector, front_end = Metrics(), SileroDetector(), TextFrontEnd(synthesizer.info.languages)
+    metrics, detector = Metrics(), SileroDetector()
+    front_end = TextFrontEnd({voice.tongue for voice in synthesizer.info.voices})
     engine = Engine(
         synthesizers={settings.speech_model: synthesizer},
         recognizers={settings.recognition_model: recognizer},

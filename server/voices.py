@@ -130,8 +130,8 @@ class Voices:
         voices = [voice for voice, _ in parts]
         if len({voice.language for voice in voices}) > 1:
             raise InvalidRequest("voice: the voices of a mixture must speak the same language", field="voice")
-        if len({voice.network for voice in voices}) > 1:
-            message = "voice: a voice made from recordings is a network of its own and does not mix with other voices"
+        if len({(voice.network, voice.pronunciation) for voice in voices}) > 1:
+            message = "voice: a voice of one network or pronunciation does not mix with a voice of another"
             raise InvalidRequest(message, field="voice")
         speakers: dict[str, float] = {}
         for voice, weight in parts:
@@ -151,6 +151,7 @@ class Voices:
             speakers=tuple(speakers.items()),
             character=character,
             network=first.network,
+            pronunciation=first.pronunciation,
         )
 
     def _mixture(self, text: str) -> Voice:

@@ -21,7 +21,7 @@ def read_voices(speakers: Sequence[str]) -> tuple[Voice, ...]:
     return tuple(voices)
 
 
-_RECORD = ("id", "name", "description", "language", "locale", "gender")
+_RECORD = ("id", "name", "description", "language", "locale", "gender", "pronunciation")
 
 
 def voice_record(voice: Voice) -> dict[str, str]:
@@ -35,7 +35,7 @@ def read_trained_voice(path: Path) -> Voice:
     ValueError: there is no record of a voice in it.
     """
     record = json.loads(read_metadata(path).get("voice", "null"))
-    if not isinstance(record, dict) or set(record) != set(_RECORD):
+    if not isinstance(record, dict) or set(record) | {"pronunciation"} != set(_RECORD):
         raise ValueError(f"{path} holds no voice made from recordings")
     return Voice(speakers=((record["id"], 1.0),), network=record["id"], **record)
 

@@ -156,7 +156,7 @@ class TextFeed:
         session = command.session
         if isinstance(command, OpenText):
             request = session.request
-            source = self._front_end.open(request.controls, request.normalization, request.pronunciations, request.language)
+            source = self._front_end.open(request.controls, request.normalization, request.pronunciations, request.voice.tongue)
             self._texts[session.id] = _Text(session, source, request.max_buffer_delay_ms / 1000, came=self._turns)
         elif isinstance(command, ForgetText):
             self._texts.pop(session.id, None)

@@ -8,7 +8,7 @@ inventory of `models.phones`, where each phone is one ARPABET phoneme.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from itertools import islice
@@ -32,6 +32,11 @@ _TO_INVENTORY = {
     "A": "eɪ", "I": "aɪ", "O": "oʊ", "W": "aʊ", "Y": "ɔɪ", "ᵊ": "ə", "ᵻ": "ɪ", "ɜ": "ɚ",
     "ɾ": "t", "ʔ": "t", "ʧ": "tʃ", "ʤ": "dʒ",
 }  # fmt: skip
+_BRITISH = {
+    "A": "eɪ", "I": "aɪ", "Q": "əʊ", "W": "aʊ", "Y": "ɔɪ", "a": "æ", "ᵊ": "ə", "i": "ɪ", "ʧ": "tʃ", "ʤ": "dʒ",
+    "iː": "i", "uː": "u", "ɑː": "ɑ", "ɔː": "ɔ", "ɜː": "ɜ", "əː": "ɜ", "ɛː": "ɛə", "ɪə": "ɪə", "ʊə": "ʊə",
+}  # fmt: skip
+_BRITISH_SYMBOL = re.compile("[iuɑɔɜəɛ]ː|[ɪʊ]ə|.")
 LONGEST_WORD = 64
 """Longer spellings are not looked up (nor remembered)."""
 
@@ -67,6 +72,20 @@ def phones_from_misaki(text: str) -> Pronunciation:
     return tuple(phones)
 
 
+def phones_from_british(text: str) -> Pronunciation:
+    """Map one transcription of misaki's British list, such as ``kwˈɔːtəɹɪŋ``, to our phones."""
+    phones: list[PhoneWithStress] = []
+    stress = 0
+    for given in _BRITISH_SYMBOL.findall(text):
+        if given in _STRESS:
+            stress = _STRESS[given]
+            continue
+        symbol = _BRITISH.get(given, given)
+        phones.append(PhoneWithStress(symbol, stress if symbol in VOWELS else 0))
+        stress = 0 if symbol in VOWELS else stress
+    return tuple(phones)
+
+
 def _r_opens_syllable(text: str, r_index: int, inside_word: bool) -> bool:
     """True for əɹ where ɹ belongs to the next vowel: "around" (ə ɹ aʊ1), unlike "letter" (ɚ)."""
     if text[r_index - 1] == "ɜ":
@@ -83,10 +102,12 @@ class Lexicon:
     DEFAULT, NOUN, VERB, ADJ, VBD (past), FINAL (last word of a clause).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, region: str = "us", read: Callable[[str], Pronunciation] = phones_from_misaki) -> None:
+        """``region`` is in the names of misaki's files, ``read`` maps one transcription of theirs."""
         data = files("misaki") / "data"
-        self._gold = _load(data.joinpath("us_gold.json").read_text(encoding="utf-8"))
-        self._silver = _load(data.joinpath("us_silver.json").read_text(encoding="utf-8"))
+        self._read = read
+        self._gold = _load(data.joinpath(f"{region}_gold.json").read_text(encoding="utf-8"))
+        self._silver = _load(data.joinpath(f"{region}_silver.json").read_text(encoding="utf-8"))
         self._found: dict[tuple[str, str], Pronunciation | None] = {}
 
     def find(self, word: str, part: str = "DEFAULT") -> Pronunciation | None:
@@ -108,7 +129,7 @@ class Lexicon:
     def acronym(self, word: str) -> Pronunciation | None:
         """Pronunciation of capitals that are listed as such and read as a word (NASA)."""
         entry = self._gold.get(word)
-        return phones_from_misaki(entry) if isinstance(entry, str) else None
+        return self._read(entry) if isinstance(entry, str) else None
 
     def spellings(self, stride: int = 1) -> Mapping[str, Pronunciation]:
         """Every plain word of the list, or a sample of every ``stride``-th (training of letter-to-sound)."""
@@ -137,7 +158,7 @@ class Lexicon:
             if part == "VBD" and "VBD" not in entry:
                 part = "VERB"
             entry = entry.get(part) or entry["DEFAULT"]
-        return phones_from_misaki(entry) if entry else None
+        return self._read(entry) if entry else None
 
     def _inflected(self, word: str, part: str) -> Pronunciation | None:
         lower = word.lower()
@@ -198,5 +219,11 @@ def _add_ing(phones: Pronunciation) -> Pronunciation:
 
 @cache
 def english_lexicon() -> Lexicon:
-    """The lexicon, loaded once per process."""
+    """The American lexicon, loaded once per process."""
     return Lexicon()
+
+
+@cache
+def british_lexicon() -> Lexicon:
+    """The British lexicon, loaded once per process."""
+    return Lexicon("gb", phones_from_british)

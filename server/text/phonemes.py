@@ -48,17 +48,27 @@ class Inventory:
 
 
 def _inventory(symbols: Iterable[str], marks: str, nearest: Mapping[str, str]) -> Inventory:
-    own = {symbol: (symbol,) for symbol in symbols} | {symbol: (phone,) for symbol, phone in nearest.items()}
-    keys = _SEQUENCES | own
+    written = _SEQUENCES | {symbol: (symbol,) for symbol in (*symbols, *nearest)}
+    keys = {key: tuple(nearest.get(phone, phone) for phone in phones) for key, phones in written.items()}
     return Inventory(keys, max(map(len, keys)), marks)
 
 
 ENGLISH = _inventory(ARPABET_TO_IPA.values(), _SYLLABIC, {})
+BRITISH = _inventory(
+    (*ARPABET_TO_IPA.values(), "ɒ", "ɜ", "əʊ", "ɪə", "ɛə", "ʊə"),
+    _SYLLABIC,
+    {"oʊ": "əʊ", "əw": "əʊ", "ɚ": "ə", "ɝ": "ɜ", "ɜɹ": "ɜ", "eə": "ɛə", "a": "æ", "e": "ɛ", "o": "ɔ", "ø": "ɜ", "œ": "ɜ"},
+)
+_OTHERS_NEVER_SAY = {
+    "ɚ": "œ", "oʊ": "o", "ɐ̃": "ɑ̃", "ɐ̃ʊ̃": "ɔ̃", "õ": "ɔ̃", "ũ": "u", "œy": "ɔɪ", "ʋ": "v", "ʊə": "ʊ",
+}  # fmt: skip
+"""Phones of American English and of languages without voices: none of the other voices has learnt them."""
 
 
 def inventory_of(language: Language) -> Inventory:
     """Every phone of the voices; those that this language never says in its own way."""
-    return _inventory((phone for phone in PHONES if phone not in PAUSES), _SYLLABIC + _NASAL, language.nearest_phones)
+    nearest = {**_OTHERS_NEVER_SAY, **language.nearest_phones}
+    return _inventory((phone for phone in PHONES if phone not in PAUSES), _SYLLABIC + _NASAL, nearest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +98,7 @@ def _read_piece(piece: str, inventory: Inventory, stress: int, phones: list[Phon
     arpabet = piece.rstrip("012")
     if arpabet in _ARPABET:
         symbol = "ə" if piece == "AH0" else _ARPABET[arpabet]
-        phones.append(_stressed(symbol, int(piece[len(arpabet) :][:1] or 0)))
+        phones += (_stressed(phone, int(piece[len(arpabet) :][:1] or 0)) for phone in inventory.keys[symbol])
         return stress
     plain = _without_marks(piece, inventory.marks)
     index = 0

@@ -28,8 +28,11 @@ _FIXED = {
     "descant": "dˈɛskˌænt", "wifi": "wˈIfI", "iphone": "ˈIfOn", "ok": "OkˈA", "app": "ˈæp",
 }  # fmt: skip
 _FIXED_PHONES = {word: phones_from_misaki(text) for word, text in _FIXED.items()}
-_THE = {False: phones_from_misaki("ðə"), True: phones_from_misaki("ði")}
-_TO = {False: phones_from_misaki("tə"), True: phones_from_misaki("tu")}
+_WEAK = {
+    "the": {False: phones_from_misaki("ðə"), True: phones_from_misaki("ði")},
+    "to": {False: phones_from_misaki("tə"), True: phones_from_misaki("tu")},
+}
+"""Words by whether a vowel follows."""
 _VOWEL_LETTERS = frozenset("aeiouy")
 
 
@@ -44,7 +47,7 @@ def pronounce_words(words: Sequence[str]) -> list[Pronunciation]:
     cleaned = [_plain_letters(word) for word in words]
     phones = [_pronounce(lexicon, cleaned, index) for index in range(len(cleaned))]
     for index, word in enumerate(cleaned):
-        weak = {"the": _THE, "to": _TO}.get(word.lower())
+        weak = _WEAK.get(word.lower())
         if weak and phones[index]:
             following = next((after for after in phones[index + 1 :] if after), None)
             if word.lower() == "to" and following is None:
@@ -62,6 +65,11 @@ def _plain_letters(word: str) -> str:
 def is_listed(word: str) -> bool:
     """Whether the pronunciation is known, not composed or guessed."""
     return word.lower() in _FIXED_PHONES or english_lexicon().find(word) is not None
+
+
+def is_fixed(word: str) -> bool:
+    """Whether a rule of this file says it, whatever a lexicon has."""
+    return word.lower() in _FIXED_PHONES or word.lower() in _WEAK
 
 
 def pronounce_letter(letter: str) -> Pronunciation:

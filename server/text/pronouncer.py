@@ -1,4 +1,4 @@
-"""Words to phones in the languages besides English: a small lexicon, then letter-to-sound, then what joins words."""
+"""Words to phones in the languages besides English: a small lexicon, then letter-to-sound, then what words do to each other."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ from importlib.resources import files
 
 from anyascii import anyascii
 
-from models.phones import VOWELS
 from server.text.languages.language import Language
 from server.text.letter_to_sound import letter_to_sound
 from server.text.lexicon import PhoneWithStress, Pronunciation
@@ -26,15 +25,7 @@ class Pronouncer:
 
     def pronounce_words(self, words: Sequence[str]) -> list[Pronunciation]:
         """Phones of each word of one clause. Never fails: what has no letter in it gives an empty pronunciation."""
-        phones = [self._pronounce(word) for word in words]
-        for index, word in enumerate(words[:-1]):
-            consonant = self._language.liaison.get(word.lower())
-            after = words[index + 1].lower()
-            if consonant and _opens_with_vowel(phones[index + 1]) and after not in self._language.no_liaison:
-                spoken = phones[index]
-                if spoken and spoken[-1].symbol != consonant:
-                    phones[index] = (*spoken, PhoneWithStress(consonant))
-        return phones
+        return self._language.join([word.lower() for word in words], [self._pronounce(word) for word in words])
 
     def _pronounce(self, word: str) -> Pronunciation:
         found = self._known.get(word)
@@ -85,10 +76,6 @@ class Pronouncer:
             return "'"
         base = unicodedata.normalize("NFD", char)[:1]
         return base if base in self._network.letters else anyascii(char).lower()
-
-
-def _opens_with_vowel(phones: Pronunciation) -> bool:
-    return bool(phones) and phones[0].symbol in VOWELS
 
 
 def _read_lexicon(code: str) -> dict[str, Pronunciation]:

@@ -6,6 +6,7 @@ from functools import cache
 
 from server.text import boundaries, phonemes
 from server.text.boundaries import Boundaries, boundaries_of
+from server.text.british import pronounce_words_in_britain
 from server.text.languages.language import Language
 from server.text.languages.registry import LANGUAGES
 from server.text.letter_to_sound import letter_to_sound
@@ -18,8 +19,8 @@ from server.text.pronounce import pronounce_words
 from server.text.pronouncer import pronouncer_of
 from server.text.spelling import ENGLISH_SIGNS, SpokenSigns
 
-TONGUES = ("en", *LANGUAGES)
-"""ISO 639-1 codes of the languages that have a front end."""
+TONGUES = ("en", "en-GB", *LANGUAGES)
+"""What has a front end: ISO 639-1 codes, ``en`` for American English, and British English."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,16 +39,19 @@ class Tongue:
 @cache
 def tongue_of(code: str) -> Tongue:
     """Loads what the language needs, once per process. KeyError for a code that is not in `TONGUES`."""
-    return _english() if code == "en" else _other(LANGUAGES[code])
+    return _english(code) if code.startswith("en") else _other(LANGUAGES[code])
 
 
-def _english() -> Tongue:
+def _english(code: str) -> Tongue:
     english_lexicon()
     letter_to_sound("en")
-    elsewhere = english_normalizer(day_first=True)
+    british = code == "en-GB"
+    month_first, elsewhere = english_normalizer(), english_normalizer(day_first=True)
+    own = elsewhere if british else month_first
     normalizers: Mapping[str, Normalizer] = {
         "off": english_normalizer(minimal=True),
-        **dict.fromkeys(("", "auto", "en", "en-us"), english_normalizer()),
+        **dict.fromkeys(("", "auto", "en"), own),
+        "en-us": month_first,
     }
 
     def normalizer(normalization: str) -> Normalizer:
@@ -55,7 +59,10 @@ def _english() -> Tongue:
         return normalizers.get(normalization.lower().replace("_", "-"), elsewhere)
 
     normalizer("auto").normalize("Ready on 1/2/2024 at 3:30pm for $1.")
-    return Tongue("en", normalizer, pronounce_words, ENGLISH_SIGNS, boundaries.ENGLISH, phonemes.ENGLISH)
+    pronounce = pronounce_words_in_britain if british else pronounce_words
+    pronounce(["ready"])
+    inventory = phonemes.BRITISH if british else phonemes.ENGLISH
+    return Tongue(code, normalizer, pronounce, ENGLISH_SIGNS, boundaries.ENGLISH, inventory)
 
 
 def _other(language: Language) -> Tongue:

@@ -24,7 +24,7 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from models.phones import PHONES
-from server.text.letter_to_sound import BLANK, SLOTS_PER_LETTER, LetterToSound, output_classes
+from server.text.letter_to_sound import BLANK, SLOTS_PER_LETTER, LetterToSound, letter_to_sound, output_classes
 from server.text.lexicon import PhoneWithStress, Pronunciation, english_lexicon
 from training.letter_to_sound.measure import Score, report, score_words
 from training.letter_to_sound.word_lists import gather_words, write_lexicon
@@ -172,6 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--language", default="en")
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--lexicon-only", action="store_true", help="write the lexicon anew beside weights that exist")
     parser.add_argument("--channels", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--text-folder", type=Path, help="folder of sentences.<language>.txt; not for English")
@@ -187,6 +188,9 @@ def main() -> None:
         words = gather_words(arguments.text_folder, language)
         spellings = words.spellings
     output = arguments.folder / f"{language}.safetensors"
+    if arguments.lexicon_only:
+        print(write_lexicon(arguments.folder / f"{language}.txt", words, letter_to_sound(language)), "entries")
+        return
     network, score = train(spellings, arguments.epochs, arguments.channels, output)
     entries = 0
     if language != "en":

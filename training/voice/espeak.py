@@ -11,6 +11,7 @@ in the audio. The voices are formant synthesis, as smooth and as artificial as t
 
 import argparse
 import itertools
+import math
 import random
 import re
 import time
@@ -32,6 +33,8 @@ from training.voice.analysis import analyse
 from training.voice.data import PHONE_INDEX, Utterance, save_shard
 
 LANGUAGES = ("de", "en-GB", "es", "fr", "it")
+RATE = 165
+"""Words per minute."""
 VARIANTS = {"m": "", "f": "+f2"}
 """Variants of espeak-ng's voice, by what the speaker's name ends in."""
 
@@ -131,7 +134,7 @@ def make_utterance(espeak: EspeakPhones, sentence: str, speaker: str, config: Co
     clauses = espeak.pronounce(sentence, language)
     if not clauses:
         return None
-    speech = espeak.speak(sentence, VOICE_OF[language] + VARIANTS[variant], rate=165)
+    speech = espeak.speak(sentence, VOICE_OF[language] + VARIANTS[variant], rate=RATE)
     found = [_PAUSE_OF[mark[0]] for mark in _MARK.findall(sentence)]
     marks = found if len(found) == len(clauses) else [","] * (len(clauses) - 1) + found[-1:]
     labels = align(speech, clauses, marks if len(marks) == len(clauses) else [*marks, "."], language)
@@ -174,31 +177,36 @@ def sentences_of(folder: Path, language: str, seed: int, testing: bool = False) 
     return iter(lines)
 
 
-def make_data(folder: Path, out_folder: Path, hours: float, shard_minutes: float = 10, seed: int = 0) -> None:
-    """Write shards until every language has its hours; all speakers in turn, so that any shards serve."""
+def make_data(folder: Path, out_folder: Path, hours: float, shard_minutes: float = 10) -> None:
+    """Write shards until every language has its hours, all speakers in turn; shards that are there stay as they are."""
     out_folder.mkdir(parents=True, exist_ok=True)
     espeak = EspeakPhones()
-    texts = {speaker: sentences_of(folder, speaker.rpartition("-")[0], seed + n) for n, speaker in enumerate(_SPEAKERS)}
-    started_s, total_s, refused, shard = time.monotonic(), 0.0, 0, 0
-    pending: list[Utterance] = []
-    for speaker in itertools.cycle(_SPEAKERS):
-        sentence = next(texts[speaker], None)
-        utterance = make_utterance(espeak, sentence, speaker, MULTILINGUAL) if sentence else None
-        if utterance is None:
-            refused += 1
-            continue
-        pending.append(utterance)
-        total_s += len(utterance.frames) * _FRAME_S
-        done = total_s >= hours * len(LANGUAGES) * 3600
-        if done or sum(len(u.frames) for u in pending) * _FRAME_S >= shard_minutes * 60:
-            save_shard(out_folder / f"voice-{shard:03d}.npz", pending)
-            pending, shard = [], shard + 1
-            print(f"{total_s / 3600:.2f} h, {refused} refused, {time.monotonic() - started_s:.0f} s", flush=True)
-        if done:
+    started_s = time.monotonic()
+    for shard in range(math.ceil(hours * len(LANGUAGES) * 60 / shard_minutes)):
+        path = out_folder / f"voice-{shard:03d}.npz"
+        if not path.exists():
+            utterances = make_shard(espeak, folder, shard, shard_minutes)
+            save_shard(path, utterances)
+            print(f"{path}: {len(utterances)} utterances, {time.monotonic() - started_s:.0f} s", flush=True)
+
+
+def make_shard(espeak: EspeakPhones, folder: Path, shard: int, minutes: float) -> list[Utterance]:
+    """So many minutes of speech; the shard's number decides which sentences."""
+    speakers = MULTILINGUAL.speakers
+    texts = {
+        speaker: sentences_of(folder, speaker.rpartition("-")[0], shard * len(speakers) + place)
+        for place, speaker in enumerate(speakers)
+    }
+    utterances: list[Utterance] = []
+    frames = 0
+    for speaker in itertools.cycle(speakers):
+        utterance = make_utterance(espeak, next(texts[speaker]), speaker, MULTILINGUAL)
+        if utterance is not None:
+            utterances.append(utterance)
+            frames += len(utterance.frames)
+        if frames * _FRAME_S >= minutes * 60:
             break
-
-
-_SPEAKERS = MULTILINGUAL.speakers
+    return utterances
 
 
 def main() -> None:

@@ -1,6 +1,10 @@
 """French, with its liaison and elision."""
 
+from collections.abc import Sequence
+
+from models.phones import VOWELS
 from server.text.languages.language import Abbreviations, Currency, Language, Noun, nouns
+from server.text.lexicon import PhoneWithStress, Pronunciation
 
 MONTHS = (
     "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre",
@@ -8,7 +12,7 @@ MONTHS = (
 
 LIAISON = {
     **dict.fromkeys(
-        "les des ces mes tes ses nos vos leurs nous vous ils elles deux trois six dix aux très plus sans chez"
+        "les des ces mes tes ses nos vos leurs nous vous ils elles deux trois aux très plus sans chez"
         " dans sous quelques plusieurs certains autres petits grands beaux bons mauvais vieux ont avons avez"
         " sont étions quatre-vingts".split(),
         "z",
@@ -25,6 +29,21 @@ ASPIRATED = frozenset(
     " heurt heurter hausser hisser housse hublot hanter".split()
 )
 """Words that begin with a vowel and take no liaison."""
+
+
+_FINAL_S = ("six", "dix")
+"""Numbers that end in s where nothing follows."""
+
+
+def _join(words: Sequence[str], phones: list[Pronunciation]) -> list[Pronunciation]:
+    joined = []
+    for index, (word, spoken) in enumerate(zip(words, phones, strict=True)):
+        following = phones[index + 1] if index + 1 < len(words) else ()
+        consonant = "s" if word.endswith(_FINAL_S) and not following else ""
+        if following and following[0].symbol in VOWELS and words[index + 1] not in ASPIRATED:
+            consonant = LIAISON.get(word, "z" if word.endswith(_FINAL_S) else "")
+        joined.append((*spoken, PhoneWithStress(consonant)) if consonant and spoken else spoken)
+    return joined
 
 
 def _count(words: str, gender: str) -> str:
@@ -276,8 +295,7 @@ FRENCH: Language = Language(
     conjunctions="et|ou|mais|car|donc|que|qui|quand|si|comme|pour|avec|dans|parce|où|sans",
     acronyms_read=frozenset("ONU OTAN NASA OVNI UNESCO UNICEF SIDA SMIC INSEE CROUS".split()),
     elisions=frozenset("c d j l m n s t qu jusqu lorsqu puisqu quoiqu presqu".split()),
-    liaison=LIAISON,
-    no_liaison=ASPIRATED,
+    join=_join,
     phone_pairs=True,
     nearest_phones={"r": "ʁ", "ɾ": "ʁ", "ɹ": "ʁ", "ʀ": "ʁ", "ɥ": "y", "ɑ": "a"},
 )

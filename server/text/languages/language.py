@@ -1,10 +1,12 @@
 """What the shared front end has to know about a language."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from num2words import num2words
+
+from server.text.lexicon import Pronunciation
 
 MAX_CARDINAL_DIGITS = 15
 """Longer runs of digits are identifiers and are read digit by digit."""
@@ -118,10 +120,8 @@ class Language:
     """Abbreviated ends of words, with their full stop: "str." is "straße"."""
     day_ordinal: str = ""
     """A pattern between a day's number and its month."""
-    liaison: Mapping[str, str] = field(default_factory=dict)
-    """Words with the consonant that sounds at their end before a vowel."""
-    no_liaison: frozenset[str] = frozenset()
-    """Words that begin with a vowel and take none."""
+    join: Callable[[Sequence[str], list[Pronunciation]], list[Pronunciation]] = lambda words, phones: phones
+    """What the words of a clause (small letters) do to each other's phones: liaison, assimilation."""
     nearest_phones: Mapping[str, str] = field(default_factory=dict)
     """Phones that a user may write and the phone that the language's voices say for them."""
     phone_pairs: bool = False

@@ -1,10 +1,35 @@
 """Spanish."""
 
+from collections.abc import Sequence
+
 from server.text.languages.language import Abbreviations, Currency, Language, Noun, nouns
+from server.text.lexicon import PhoneWithStress, Pronunciation
 
 MONTHS = (
     "enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre",
 )  # fmt: skip
+
+
+_WEAK = {"b": "β", "d": "ð", "ɡ": "ɣ"}
+_STRONG = {weak: strong for strong, weak in _WEAK.items()}
+_NASALS = frozenset("m n ɲ ŋ".split())
+_BEFORE_LIPS = frozenset("p b β m f".split())
+
+
+def _join(words: Sequence[str], phones: list[Pronunciation]) -> list[Pronunciation]:
+    """b, d and g are stops after a pause or a nasal, else approximants; n takes the place of a lip sound after it."""
+    joined: list[Pronunciation] = []
+    for spoken in phones:
+        before = joined[-1][-1].symbol if joined and joined[-1] else ""
+        if spoken:
+            first = spoken[0].symbol
+            stops = not before or before in _NASALS or (before == "l" and first in "dð")
+            first = _STRONG.get(first, first) if stops else _WEAK.get(first, first)
+            spoken = (PhoneWithStress(first, spoken[0].stress), *spoken[1:])
+            if before == "n" and first in _BEFORE_LIPS:
+                joined[-1] = (*joined[-1][:-1], PhoneWithStress("m"))
+        joined.append(spoken)
+    return joined
 
 
 def _count(words: str, gender: str) -> str:
@@ -263,5 +288,6 @@ SPANISH: Language = Language(
     ),
     conjunctions="y|o|pero|porque|que|cuando|si|como|para|con|de|en|aunque|donde|sin",
     acronyms_read=frozenset("ONU OTAN NASA OVNI SIDA UNESCO UNICEF IVA PIN RENFE".split()),
+    join=_join,
     nearest_phones={"ɹ": "ɾ", "ʁ": "r", "ʀ": "r", "χ": "x", "h": "x"},
 )

@@ -12,7 +12,7 @@ from server.text.languages.registry import LANGUAGES
 from server.text.letter_to_sound import letter_to_sound
 from server.text.normalize.rules import normalizer_of
 from server.text.normalize.tokens import PauseMark
-from server.text.phonemes import inventory_of, parse_phonemes
+from server.text.phonemes import BRITISH, inventory_of, parse_phonemes
 from server.text.pronouncer import pronouncer_of
 from server.text.tongues import TONGUES
 from server.types import Controls, Pronunciations, Replacement
@@ -108,10 +108,27 @@ def test_phones_of_the_language_in_markup(polyglot: TextFrontEnd, code: str, wri
 @pytest.mark.parametrize("code", CODES)
 def test_every_phone_can_be_written(code: str) -> None:
     language = LANGUAGES[code]
-    for symbol in set(PHONES) - set(PAUSES):
+    for symbol in set(PHONES) - set(PAUSES) - NEVER_TAUGHT:
         parsed = parse_phonemes(symbol, inventory_of(language))
         assert not parsed.unknown
         assert [phone.symbol for phone in parsed.phones] == [language.nearest_phones.get(symbol, symbol)]
+
+
+NEVER_TAUGHT = {"ɚ", "oʊ", "ɐ̃", "ɐ̃ʊ̃", "õ", "ũ", "œy", "ʋ", "ʊə"}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_no_way_of_writing_gives_a_phone_that_no_voice_has_learnt(code: str) -> None:
+    inventory = inventory_of(LANGUAGES[code])
+    given = {phone for phones in inventory.keys.values() for phone in phones}
+    assert not given & NEVER_TAUGHT
+    assert [phone.symbol for phone in parse_phonemes("OW1|ER0", inventory).phones] == ["o", "œ"]
+
+
+def test_british_phones_can_be_written() -> None:
+    phones = parse_phonemes("k|əʊ|d|ɒ|b|ɪə|OW1|ER0|nˈɜːs|R", BRITISH).phones
+    assert [phone.symbol for phone in phones] == "k əʊ d ɒ b ɪə əʊ ə n ɜ s ɹ".split()
+    assert not {phone for phones in BRITISH.keys.values() for phone in phones} & {"ɚ", "oʊ"}
 
 
 def test_spelling_names_letters_and_signs(polyglot: TextFrontEnd) -> None:
