@@ -81,9 +81,7 @@ class Voices:
             raise ValueError("voice ids and names must be unique")
         self._by_id = {voice.id.lower(): voice for voice in self._voices}
         self._by_name = {voice.name.lower(): voice for voice in reversed(self._voices)}
-        self._stand_ins = {
-            foreign: self._of_gender(gender) for foreign, (_, gender) in stand_ins.items() if foreign not in self._by_id
-        }
+        self._stand_ins = {foreign: gender for foreign, (_, gender) in stand_ins.items() if foreign not in self._by_id}
 
     def list(self) -> list[Voice]:
         return list(self._voices)
@@ -100,24 +98,26 @@ class Voices:
         """The languages of the model's own network, of whose speakers clones and embeddings are made; sorted."""
         return tuple(sorted({voice.language for voice in self._voices if not voice.network}))
 
-    def get(self, voice_id: str) -> Voice:
-        """The voice with this id, a stand-in for a well-known foreign id, or a mixture.
+    def get(self, voice_id: str, language: str | None = None) -> Voice:
+        """The voice with this id, a stand-in for a well-known foreign id that speaks the language, or a mixture.
 
         A mixture is written ``first:0.7+second:0.3`` with ids or names; weights are
         relative and 1 where absent. Raises VoiceNotFound with the accepted ids.
         """
         wanted = voice_id.strip().lower()
-        found = self._by_id.get(wanted) or self._stand_ins.get(wanted)
+        found = self._by_id.get(wanted)
         if found is not None:
             return found
+        if wanted in self._stand_ins:
+            return self._of_gender(self._stand_ins[wanted], language or self._voices[0].language)
         if "+" in wanted:
             return self._mixture(wanted)
         listed = ", ".join(f"{voice.id} ({voice.name})" for voice in self._voices)
         raise VoiceNotFound(f"voice: no voice has the id {voice_id!r}; accepted values: {listed}", field="voice")
 
-    def find(self, text: str) -> Voice:
+    def find(self, text: str, language: str | None = None) -> Voice:
         """Like `get`, and takes a voice's name in any case too."""
-        return self._by_name.get(text.strip().lower()) or self.get(text)
+        return self._by_name.get(text.strip().lower()) or self.get(text, language)
 
     def mix(self, parts: Sequence[tuple[Voice, float]]) -> Voice:
         """One voice between several. Weights are relative, at least 0, with a positive sum.
@@ -166,8 +166,10 @@ class Voices:
             parts.append((self.find(match["voice"]), float(match["weight"] or 1.0)))
         return self.mix(parts)
 
-    def _of_gender(self, gender: str) -> Voice:
-        return next((voice for voice in self._voices if voice.gender == gender), self._voices[0])
+    def _of_gender(self, gender: str, language: str) -> Voice:
+        """The first voice of both, else of the language, else the first."""
+        able = [voice for voice in self._voices if voice.language == language] or self._voices
+        return next((voice for voice in able if voice.gender == gender), able[0])
 
 
 def _id_of(voice: Voice) -> str:

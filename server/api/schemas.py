@@ -161,14 +161,14 @@ class SpeechBody(Body):
         if self.model_id is None:
             raise InvalidRequest("model_id: is required", field="model_id")
         family = services.catalog.speech_family(self.model_id)
-        voice = find_voice(self.voice, call.voices)
-        language = self._language(call.voices.languages()) or voice.language
+        language = self._language(call.voices.languages())
+        voice = find_voice(self.voice, call.voices, language)
         delay_ms = self.buffer_delay_ms()
         return SpeechRequest(
             family=family,
             voice=voice,
             request_id=call.request_id,
-            language=language,
+            language=language or voice.language,
             controls=self.controls(),
             normalization=self._normalization(),
             pronunciations=self._pronunciations(call),

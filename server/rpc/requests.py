@@ -41,7 +41,8 @@ def speech_request(config: speech_pb2.SynthesisConfig, call: Call) -> SpeechRequ
     given: dict[str, Any] = {}
     _require(config.model, "config.model", sorted(services.catalog.speech))
     family = services.catalog.speech_family(config.model)
-    voice = _voice(config.voices, call)
+    language = _language(config.language, call.voices.languages())
+    voice = _voice(config.voices, call, language)
     if config.HasField("max_buffer_delay_ms"):
         given["max_buffer_delay_ms"] = _within(
             "config.max_buffer_delay_ms", config.max_buffer_delay_ms, MAX_BUFFER_DELAY_RANGE_MS
@@ -55,7 +56,7 @@ def speech_request(config: speech_pb2.SynthesisConfig, call: Call) -> SpeechRequ
         family=family,
         voice=voice,
         request_id=call.request_id,
-        language=_language(config.language, call.voices.languages()) or voice.language,
+        language=language or voice.language,
         controls=controls(config.controls, "config.controls"),
         key_id=call.key_id,
         received_s=call.received_s,
@@ -135,13 +136,13 @@ def input_encoding(config: speech_pb2.TranscriptionConfig) -> Encoding:
     return encoding
 
 
-def _voice(shares: Sequence[speech_pb2.VoiceShare], call: Call) -> Voice:
+def _voice(shares: Sequence[speech_pb2.VoiceShare], call: Call, language: str | None) -> Voice:
     store = call.voices
     field = "config.voices"
     _require(shares, field, [f"{voice.id} ({voice.name})" for voice in store.list()])
     if len(shares) > MAX_VOICE_SHARES:
         raise InvalidRequest(f"{field}: {len(shares)} voices were given; at most {MAX_VOICE_SHARES} are mixed", field=field)
-    parts = [(store.find(share.voice), share.weight if share.HasField("weight") else 1.0) for share in shares]
+    parts = [(store.find(share.voice, language), share.weight if share.HasField("weight") else 1.0) for share in shares]
     return parts[0][0] if len(parts) == 1 else store.mix(parts)
 
 

@@ -50,6 +50,16 @@ def test_local_voice_keeps_an_id_that_is_also_well_known() -> None:
     assert voices_of(ANNA, katie).get(katie.id) is katie
 
 
+def test_a_stand_in_speaks_the_language_that_is_asked_for() -> None:
+    katie, jameson = "f786b574-daa5-4673-aa0c-cbe3e8534c02", "a5136bf9-224c-4d76-b823-52bd5efcffcc"
+    german = replace(BERT, id="v-de", name="Bernd", language="de", locale="de-DE")
+    store = voices_of(ANNA, BERT, german)
+    assert store.get(jameson) is store.get(jameson, "en") is BERT
+    assert store.get(jameson, "de") is store.get(katie, "de") is store.find(katie, "de") is german
+    assert store.get(katie, "en") is ANNA
+    assert store.get(BERT.id, "de") is BERT
+
+
 def test_mixture_weighs_the_speakers_of_its_voices(store: Voices) -> None:
     mixed = store.get(f"anna:3+{BERT.id}")
     assert dict(mixed.speakers) == {"anna": 0.75, "bert": 0.25}
@@ -74,6 +84,9 @@ def test_mixture_stays_in_one_language() -> None:
 
 
 def test_a_voice_with_a_network_of_its_own_does_not_mix_with_others_and_has_no_numbers_among_theirs() -> None:
+    british = replace(BERT, id="v-gb", name="Brit", pronunciation="en-GB")
+    with pytest.raises(InvalidRequest, match="does not mix"):
+        voices_of(ANNA, british).get("anna+brit")
     own = replace(BERT, id="trained-1", name="Ada", network="trained-1", speakers=(("trained-1", 1.0),))
     store = voices_of(ANNA, own)
     assert store.get("trained-1") is own

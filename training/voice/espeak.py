@@ -47,9 +47,29 @@ MULTILINGUAL = ConvTtsConfig(
 """Formant synthesis is smoother than recordings: narrower than the English voice, 2.6 M parameters."""
 
 _GENDERS = {"m": "masculine", "f": "feminine"}
-_VOICE_ROWS: tuple[tuple[str, str, str, str], ...] = ()
+_VOICE_ROWS = (
+    ("ecb0e5bc-a5fa-4bbc-ad34-953c99a44f14", "Felix", "de-DE", "de-m"),
+    ("bd6c6855-e8cc-4742-98cb-5a1b81b13c6e", "Greta", "de-DE", "de-f"),
+    ("f0bdb475-a5e6-47f4-87d6-bc2665d2b795", "Arthur", "en-GB", "en-GB-m"),
+    ("7822362e-80af-4b5e-b873-4940e9a11fa8", "Imogen", "en-GB", "en-GB-f"),
+    ("27da5d40-29f1-462a-baaa-d85872fcf617", "Mateo", "es-ES", "es-m"),
+    ("0c32a010-3475-4391-976f-673d34320a26", "Lucía", "es-ES", "es-f"),
+    ("de20bee5-6050-401f-a98e-8d5082b57b18", "Hugo", "fr-FR", "fr-m"),
+    ("eafb2658-3b33-4129-ae89-33a6aee15073", "Camille", "fr-FR", "fr-f"),
+    ("6efe1800-2fac-4b8f-be52-10ae90673dae", "Luca", "it-IT", "it-m"),
+    ("71085498-ee3f-453d-bb24-eb00f8b490a4", "Giulia", "it-IT", "it-f"),
+)
 VOICES = tuple(
-    Voice(id, name, "After formant synthesis", locale[:2], locale, _GENDERS[speaker[-1]], ((speaker, 1.0),))
+    Voice(
+        id,
+        name,
+        "Plain and clear, learnt from formant synthesis",
+        locale[:2],
+        locale,
+        _GENDERS[speaker[-1]],
+        ((speaker, 1.0),),
+        pronunciation=locale if locale == "en-GB" else "",
+    )
     for id, name, locale, speaker in _VOICE_ROWS
 )
 """What the exported file offers, one voice per speaker."""
