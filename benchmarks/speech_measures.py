@@ -9,6 +9,8 @@ import jiwer
 import numpy as np
 from numpy.typing import NDArray
 
+from models.pitch import track_pitch
+
 Floats = NDArray[np.floating[Any]]
 
 OCTAVES_HZ = (100, 200, 400, 800, 1600, 3200, 7600)
@@ -130,3 +132,11 @@ def octave_levels_db(pcm_16k: Floats) -> Floats:
     bins_hz = np.arange(513) * 16000 / 1024
     levels = [10 * np.log10(power[(bins_hz >= low) & (bins_hz < high)].mean() + 1e-12) for low, high in pairwise(OCTAVES_HZ)]
     return np.asarray(levels)
+
+
+def pitch_error_cents(one_16k: Floats, other_16k: Floats) -> float:
+    """Median absolute difference of two recordings with the same timing, where both have pitch; nan if they never do."""
+    one, other = (track_pitch(pcm.astype(np.float32), 16000, 80).f0_hz for pcm in (one_16k, other_16k))
+    count = min(len(one), len(other))
+    both = (one[:count] > 0) & (other[:count] > 0)
+    return float(np.median(np.abs(1200 * np.log2(one[:count][both] / other[:count][both])))) if both.any() else float("nan")

@@ -2,28 +2,44 @@
 
     python -m benchmarks.trained_voice --weights FILE.safetensors --folder FOLDER
 
-The folder has audio and transcripts as for `training.voice.recordings`. The voice reads each transcript as in a
-request; distortion is measured with the recording's own durations, between what the voice says and the recording's own
-frame targets through the same vocoder ("copy"). The nearest voice of the package stands beside it.
+The folder has audio and transcripts as for `training.voice.recordings`. A server is started with the file among its
+trained voices; the Cartesia SDK lets it read every transcript, with this voice and with the nearest one of the package,
+and transcribe what came back and the recordings themselves. pocketsphinx, which knows none of them, hears all too.
+Distortion and pitch error are measured with the recording's own durations, between what the voice says and the
+recording's own frame targets through the same vocoder ("copy").
 """
 
 import argparse
 import hashlib
+import io
 import json
+import shutil
+import tempfile
+import wave
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soxr
 import torch
+from cartesia import Cartesia
 
-from benchmarks.speech_measures import Floats, mel_cepstral_distortion_db, recognise, word_error_percent
-from benchmarks.spoken_sentences import EVALUATION_HZ, say, segments_of, timed_segment
+from benchmarks.speech_measures import (
+    Floats,
+    mel_cepstral_distortion_db,
+    pitch_error_cents,
+    plain_words,
+    recognise,
+    word_error_percent,
+)
+from benchmarks.spoken_sentences import EVALUATION_HZ, say, timed_segment
 from models.base import Synthesizer, Voice
 from models.conv_tts.config import SAMPLE_RATE_HZ
 from models.conv_tts.vocoder import Vocoder
 from models.pitch import track_pitch
 from models.registry import load_synthesizer
-from server.text.frontend import TextFrontEnd
+from server.bench.process import ServerProcess
 from training.voice.data import Utterance
 from training.voice.recordings import list_recordings, prepare, read_audio
 from training.voice.shipped import load_network
@@ -31,10 +47,48 @@ from training.voice.shipped import load_network
 _PITCH_HOP = EVALUATION_HZ // 100
 
 
-def median_f0_hz(recordings: list[Floats]) -> float:
-    """Of the voiced frames of audio at 16 kHz."""
-    tracks = [track_pitch(pcm.astype(np.float32), EVALUATION_HZ, _PITCH_HOP).f0_hz for pcm in recordings]
-    return float(np.median(np.concatenate([track[track > 0] for track in tracks])))
+class Client:
+    """What an application has: the SDK and the address of a server."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self._sdk = Cartesia(api_key="any", base_url=server.url, websocket_base_url=server.websocket_url)
+
+    def speak(self, text: str, voice_id: str) -> Floats:
+        """At 16 kHz."""
+        audio: Any = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": EVALUATION_HZ}
+        answer = self._sdk.tts.generate(model_id="sonic-turbo", transcript=text, voice=voice_id, output_format=audio)
+        return np.frombuffer(answer.read(), "<i2") / 32768
+
+    def hear(self, pcm_16k: Floats) -> str:
+        """Plain words."""
+        file = io.BytesIO()
+        with wave.open(file, "wb") as out:
+            out.setnchannels(1)
+            out.setsampwidth(2)
+            out.setframerate(EVALUATION_HZ)
+            out.writeframes((pcm_16k.clip(-1, 1) * 32767).astype("<i2").tobytes())
+        return plain_words(self._sdk.stt.transcribe(file=("heard.wav", file.getvalue()), model="ink-whisper").text)
+
+
+def heard_figures(client: Client, texts: list[str], sounds: list[Floats]) -> dict[str, float]:
+    """Errors of both recognisers, median F0 and length."""
+    tracks = [track_pitch(pcm.astype(np.float32), EVALUATION_HZ, _PITCH_HOP).f0_hz for pcm in sounds]
+    return {
+        "wer_percent": word_error_percent(texts, [recognise(pcm) for pcm in sounds]),
+        "wer_by_the_server_percent": word_error_percent(texts, [client.hear(pcm) for pcm in sounds]),
+        "f0_hz": float(np.median(np.concatenate([track[track > 0] for track in tracks]))),
+        "seconds": sum(len(pcm) for pcm in sounds) / EVALUATION_HZ,
+    }
+
+
+def timed_figures(model: Synthesizer, voice: Voice, utterances: list[Utterance], copies: list[Floats]) -> dict[str, float]:
+    """Distances from the copies, with their durations."""
+    timed = [say(model, voice, [timed_segment(utterance)]).at_16_khz() for utterance in utterances]
+    pairs = list(zip(timed, copies, strict=True))
+    return {
+        "distortion_db": float(np.mean([mel_cepstral_distortion_db(one, other) for one, other in pairs])),
+        "pitch_error_cents": float(np.nanmean([pitch_error_cents(one, other) for one, other in pairs])),
+    }
 
 
 def copy_of(utterance: Utterance, order: int) -> Floats:
@@ -46,24 +100,13 @@ def copy_of(utterance: Utterance, order: int) -> Floats:
     return np.asarray(soxr.resample(samples[0].numpy(), SAMPLE_RATE_HZ, EVALUATION_HZ))
 
 
-def figures_of(
-    model: Synthesizer, voice: Voice, texts: list[str], utterances: list[Utterance], copies: list[Floats]
-) -> dict[str, float]:
-    """What one voice measures."""
-    front_end = TextFrontEnd()
-    spoken = [say(model, voice, segments_of(front_end, text)).at_16_khz() for text in texts]
-    timed = [say(model, voice, [timed_segment(utterance)]).at_16_khz() for utterance in utterances]
-    pairs = zip(timed, copies, strict=True)
-    return {
-        "wer_percent": word_error_percent(texts, [recognise(pcm) for pcm in spoken]),
-        "distortion_db": float(np.mean([mel_cepstral_distortion_db(one, other) for one, other in pairs])),
-        "f0_hz": median_f0_hz(spoken),
-        "seconds": sum(len(pcm) for pcm in spoken) / EVALUATION_HZ,
-    }
+def nearest(model: Synthesizer, voices: Sequence[Voice], utterances: list[Utterance], copies: list[Floats]) -> Voice:
+    """The voice with the least distortion."""
+    return min(voices, key=lambda voice: timed_figures(model, voice, utterances, copies)["distortion_db"])
 
 
 def evaluate(weights: Path, folder: Path) -> dict[str, object]:
-    """The figures of the recordings, of the trained voice and of each single speaker of the package."""
+    """The figures of the recordings, of the trained voice and of the package's nearest single speaker."""
     recordings, _ = list_recordings(folder)
     network = load_network()
     prepared = dict(prepare(recordings, network)[0])
@@ -72,18 +115,22 @@ def evaluate(weights: Path, folder: Path) -> dict[str, object]:
     sources = [soxr.resample(*read_audio(recording.path), EVALUATION_HZ) for recording in used]
     copies = [copy_of(utterance, network.config.cepstrum_order) for utterance in utterances]
     model = load_synthesizer("conv_tts", "cpu", 1, [weights])
+    trained = model.info.voices[-1]
     singles = [voice for voice in model.info.voices if len(voice.speakers) == 1 and not voice.network]
-    others = {voice.name: figures_of(model, voice, texts, utterances, copies) for voice in singles}
-    return {
-        "recordings": {
-            "wer_percent": word_error_percent(texts, [recognise(pcm) for pcm in sources]),
-            "copy_wer_percent": word_error_percent(texts, [recognise(pcm) for pcm in copies]),
-            "f0_hz": median_f0_hz(sources),
-            "seconds": sum(len(pcm) for pcm in sources) / EVALUATION_HZ,
-        },
-        "voice": figures_of(model, model.info.voices[-1], texts, utterances, copies),
-        "nearest_of_the_package": min(others.items(), key=lambda item: item[1]["distortion_db"]),
+    other = nearest(model, singles, utterances, copies)
+    figures: dict[str, object] = {}
+    with tempfile.TemporaryDirectory(prefix="descant-") as data_dir:
+        (place := Path(data_dir) / "trained-voices").mkdir()
+        shutil.copy(weights, place)
+        with ServerProcess.start("--device=cpu", environment={"DESCANT_DATA_DIR": data_dir}) as server:
+            client = Client(server)
+            figures["recordings"] = heard_figures(client, texts, sources)
+            for name, voice in (("voice", trained), (f"nearest of the package, {other.name}", other)):
+                said = heard_figures(client, texts, [client.speak(text, voice.id) for text in texts])
+                figures[name] = said | timed_figures(model, voice, utterances, copies)
+    return figures | {
         "sentences": len(texts),
+        "words": sum(len(plain_words(text).split()) for text in texts),
         "sentences_sha256": hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16],
     }
 

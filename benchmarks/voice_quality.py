@@ -30,6 +30,7 @@ from benchmarks.speech_measures import (
     mel_error_db,
     octave_levels_db,
     periodicity,
+    pitch_error_cents,
     recognise,
     word_error_percent,
 )
@@ -49,7 +50,6 @@ from models.conv_tts.config import SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.model import WEIGHTS, load
 from models.conv_tts.vocoder import Vocoder
 from models.phones import PAUSES
-from models.pitch import track_pitch
 from server.bench.stats import append_line, record
 from server.text.frontend import TextFrontEnd
 from training.voice.acoustics import translate
@@ -150,7 +150,7 @@ def _timed_figures(model: Synthesizer, voice: Voice, teacher: str, sentences: li
         pcm, source = _in_step(spoken.at_16_khz(), _samples(speech))
         distances.append(mel_cepstral_distortion_db(pcm, source))
         by_octave.append(mel_error_db(pcm, source))
-        cents.append(_pitch_error_cents(pcm, source))
+        cents.append(pitch_error_cents(pcm, source))
         copies.append(mel_cepstral_distortion_db(*_in_step(_copy(speech, teacher), _samples(speech))))
         free = say(model, voice, [Segment(tuple(replace(phone, duration_ms=None) for phone in timed.phones))])
         lengths.append((_words_samples(free), _words_samples(spoken)))
@@ -180,14 +180,6 @@ def _copy(speech: FliteSpeech, teacher: str) -> Floats:
     with torch.inference_mode():
         pcm, _ = vocoder(cepstra, voicing, log_f0.exp(), vocoder.init_state(1))
     return np.asarray(soxr.resample(pcm[0].numpy().astype(np.float64), SAMPLE_RATE_HZ, EVALUATION_HZ, quality="VHQ"))
-
-
-def _pitch_error_cents(pcm: Floats, source: Floats) -> float:
-    """Median absolute difference where both have pitch."""
-    ours, theirs = (track_pitch(one.astype(np.float32), EVALUATION_HZ, 80).f0_hz for one in (pcm, source))
-    count = min(len(ours), len(theirs))
-    both = (ours[:count] > 0) & (theirs[:count] > 0)
-    return float(np.median(np.abs(1200 * np.log2(ours[:count][both] / theirs[:count][both])))) if both.any() else float("nan")
 
 
 def _words_samples(spoken: Spoken) -> int:

@@ -9,8 +9,10 @@ names them all, because a weight that is silently not loaded only sounds bad.
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -59,12 +61,8 @@ def read_metadata(path: str | Path) -> dict[str, str]:
         WeightsError: not a safetensors file.
         FileNotFoundError: no such file.
     """
-    _refuse_pickle(Path(path))
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            return dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise WeightsError(f"{path} is not a readable safetensors file: {error}") from error
+    with _opened(path) as file:
+        return dict(file.metadata() or {})
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
@@ -74,12 +72,8 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         WeightsError: not a safetensors file.
         FileNotFoundError: no such file.
     """
-    _refuse_pickle(Path(path))
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator)
-    except SafetensorError as error:
-        raise WeightsError(f"{path} is not a readable safetensors file: {error}") from error
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator)
 
 
 def load_weights(
@@ -186,11 +180,18 @@ def _listing(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _refuse_pickle(path: Path) -> None:
-    with path.open("rb") as file:
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Any]:
+    """A safetensors file, its header read. Raises as the readers say."""
+    with Path(path).open("rb") as file:
         start = file.read(4)
     if start.startswith(_PICKLE_STARTS):
         raise WeightsError(
             f"{path} is a Python pickle, which can run code when it is read. Only safetensors files are "
             "loaded: convert it on a machine you trust (safetensors.torch.save_file)"
         )
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            yield file
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is not a readable safetensors file: {error}") from error

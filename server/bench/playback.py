@@ -11,7 +11,6 @@ from models.base import Pcm
 AUDIBLE_DBFS = -45.0
 WINDOW_MS = 20
 HOP_MS = 10
-WINDOWS_IN_A_ROW = 2
 
 
 @dataclass(frozen=True, slots=True)

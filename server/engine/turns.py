@@ -30,7 +30,6 @@ class TurnMachine:
         self.settings = settings
         self.state = TurnState.IDLE
         self.likelihood = 0.0
-        self._frame_s = frame_s
         self._decay = 0.5 ** (frame_s / HALF_LIFE_S)
 
     def frame(self, probability: float, is_speech: bool, heard_speech: bool, silence_s: float) -> TurnPhase | None:

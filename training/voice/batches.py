@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.phones import PAUSES, PHONES
+from models.phones import PAUSES
 from training.voice.data import PHONE_INDEX, Utterance
 
 _PAUSE_INDICES = frozenset(PHONE_INDEX[symbol] for symbol in PAUSES)
@@ -124,8 +124,3 @@ def batches(utterances: list[Utterance], frames_per_batch: int, speakers: int, s
         rng.shuffle(groups)
         for group in groups:
             yield collate([augment(utterances[index], rng) for index in group], speakers)
-
-
-def phone_symbols(utterance: Utterance) -> list[str]:
-    """The utterance's phones as symbols."""
-    return [PHONES[int(index)] for index in utterance.phones[:, 0]]
