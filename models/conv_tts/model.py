@@ -15,7 +15,7 @@ from models.base import Phone, PhoneTime, Segment, SpeechFrames, SynthesizerInfo
 from models.conv_tts.character import Shape, apply_shapes
 from models.conv_tts.config import HOP_SAMPLES, SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.network import ConvTts, pitch_at, position_features
-from models.conv_tts.timing import NOTHING_LEFT, Remainder, lay_out
+from models.conv_tts.timing import Timing, lay_out, shortened
 from models.conv_tts.vocoder import Vocoder, VocoderState
 from models.conv_tts.voices import read_file_voices, read_voices, speaker_weights
 from models.phones import PHONES
@@ -46,6 +46,8 @@ class _Speech:
     """[F, features]."""
     controls: Tensor
     """[F, 2]: F0 in Hz, log of the volume."""
+    kept_samples: np.ndarray
+    """[F]."""
     phone_times: tuple[PhoneTime, ...]
     given_frames: int = 0
     announced: bool = False
@@ -63,9 +65,9 @@ class _Slot:
     waiting: deque[Segment] = field(default_factory=deque)
     encoded: deque[_Speech] = field(default_factory=deque)
     steps: int = 0
-    planned_frames: int = 0
+    planned_samples: int = 0
     """Where the next segment to be encoded starts."""
-    remainder: Remainder = NOTHING_LEFT
+    remainder_frames: float = 0.0
 
     @property
     def chunk_frames(self) -> int:
@@ -98,6 +100,11 @@ class _Chunk:
     @property
     def frames(self) -> int:
         return sum(piece.end_frame - piece.start_frame for piece in self.pieces)
+
+    @property
+    def kept_samples(self) -> np.ndarray:
+        """[F]."""
+        return np.concatenate([piece.speech.kept_samples[piece.start_frame : piece.end_frame] for piece in self.pieces])
 
 
 class ConvTtsSynthesizer:
@@ -159,7 +166,7 @@ class ConvTtsSynthesizer:
         if speaking:
             samples = self._speak([slots[row] for row in speaking], [chunks[row] for row in speaking])
             for row, pcm in zip(speaking, samples, strict=True):
-                audio[row] = pcm[: chunks[row].frames * HOP_SAMPLES].copy()
+                audio[row] = shortened(pcm[: chunks[row].frames * HOP_SAMPLES], chunks[row].kept_samples)
                 streams[row].steps += 1
         silence = np.zeros(0, dtype=np.float32)
         return [
@@ -183,24 +190,19 @@ class ConvTtsSynthesizer:
         log_durations = encoding.log_durations.double().cpu().numpy()
         for row, (stream, segment) in enumerate(zip(streams, segments, strict=True)):
             count = len(segment.phones)
-            timing = lay_out(segment.phones, log_durations[row, :count] - stream.shape.log_rate, stream.remainder)
-            stream.remainder = timing.remainder
-            start = stream.planned_frames
-            stream.planned_frames += int(timing.durations_frames.sum())
+            log_lengths = log_durations[row, :count] - stream.shape.log_rate
+            timing = lay_out(segment.phones, log_lengths, stream.remainder_frames)
+            stream.remainder_frames = timing.remainder_frames
             pitch = encoding.pitch[row, :count]
-            stream.encoded.append(
-                self._plan(segment, encoding.phones[row, :count], pitch, stream, timing.durations_frames, start)
-            )
+            stream.encoded.append(self._plan(segment, encoding.phones[row, :count], pitch, stream, timing))
+            stream.planned_samples += int(timing.durations_samples.sum())
 
-    def _plan(
-        self, segment: Segment, phones: Tensor, pitch: Tensor, stream: _Slot, durations: np.ndarray, start_frames: int
-    ) -> _Speech:
+    def _plan(self, segment: Segment, phones: Tensor, pitch: Tensor, stream: _Slot, timing: Timing) -> _Speech:
         """Everything the frames of a segment need, with the controls of its phones applied."""
-        ends = start_frames + np.cumsum(durations)
-        times = tuple(
-            PhoneTime(int(end - frames) * HOP_SAMPLES, int(end) * HOP_SAMPLES)
-            for frames, end in zip(durations, ends, strict=True)
-        )
+        durations = timing.durations_frames
+        ends = stream.planned_samples + np.cumsum(timing.durations_samples)
+        lengths = zip(timing.durations_samples, ends, strict=True)
+        times = tuple(PhoneTime(int(end - samples), int(end)) for samples, end in lengths)
         frame_phone = np.repeat(np.arange(len(durations)), durations)
         starts = np.cumsum(durations) - durations
         asked = np.array([phone.duration_ms is not None for phone in segment.phones], dtype=bool)
@@ -225,7 +227,7 @@ class ConvTtsSynthesizer:
             log_f0 = stream.speakers @ self._network.speaker_log_f0 + stream.shape.log_f0 + contour
             controls[:, 0] = log_f0.exp().clamp(_LOWEST_F0_HZ, _HIGHEST_F0_HZ)
             controls[:, 1] = per_phone[place, 2]
-        return _Speech(phones, place, position_features(index, duration), controls, times)
+        return _Speech(phones, place, position_features(index, duration), controls, timing.kept_samples, times)
 
     def _speak(self, slots: Sequence[int], chunks: Sequence[_Chunk]) -> np.ndarray:
         """Decode and synthesise one chunk per slot: [B, S], each row's samples at its start."""

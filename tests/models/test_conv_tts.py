@@ -202,13 +202,15 @@ def test_the_times_of_a_segment_come_with_its_first_audio(tiny: ConvTtsSynthesiz
     tiny.release(0)
 
 
-@pytest.mark.parametrize("length_ms", [0.0, 5.0, 250.0, 1000.0])
+@pytest.mark.parametrize("length_ms", [0.0, 1.0, 5.0, 33.5, 250.0, 1000.0])
 def test_a_fixed_duration_is_exact(tiny: ConvTtsSynthesizer, length_ms: float) -> None:
     silence = Phone("_", duration_ms=length_ms)
     tiny.admit(0, tiny.info.voices[0])
     tiny.feed(0, Segment((*phones("k:w æ:1 t"), silence, *phones("d:w ɔ:1 ɡ"))))
-    times = next(step.phone_times for step in drain(tiny, 0) if step.phone_times)
+    steps = drain(tiny, 0)
+    times = next(step.phone_times for step in steps if step.phone_times)
     tiny.release(0)
+    assert times[-1].end_samples == sum(step.pcm.size for step in steps)
     assert times[3].end_samples - times[3].start_samples == length_ms * SAMPLE_RATE_HZ / 1000
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from models.base import Phone
-from models.conv_tts.config import BAND_CENTRES_HZ, FRAME_MS, HOP_SAMPLES, PAUSE_STRETCH, SAMPLE_RATE_HZ
-from models.conv_tts.timing import Remainder, lay_out
+from models.conv_tts.config import BAND_CENTRES_HZ, HOP_SAMPLES, PAUSE_STRETCH, SAMPLE_RATE_HZ
+from models.conv_tts.timing import lay_out, shortened
 from models.conv_tts.vocoder import FFT_SAMPLES, Vocoder, warped_angle
 
 ORDER = 16
@@ -120,15 +120,16 @@ def test_the_ringing_goes_on_into_the_next_chunk(vocoder: Vocoder) -> None:
 def test_lengths_are_rounded_without_drift() -> None:
     phones = [Phone("ə")] * 7
     predicted = np.log(np.array([3.3, 4.4, 5.5, 6.6, 1.2, 7.7, 2.9]))
-    timing = lay_out(phones, predicted, Remainder(predicted=0.2))
-    assert timing.durations_frames.sum() + timing.remainder.predicted == pytest.approx(np.exp(predicted).sum() + 0.2)
-    assert abs(timing.remainder.predicted) <= 0.5
+    timing = lay_out(phones, predicted, 0.2)
+    assert timing.durations_frames.sum() + timing.remainder_frames == pytest.approx(np.exp(predicted).sum() + 0.2)
+    assert abs(timing.remainder_frames) <= 0.5
     assert timing.durations_frames.min() >= 1
+    assert timing.durations_samples.tolist() == (timing.durations_frames * HOP_SAMPLES).tolist()
 
 
 def test_controls_of_length() -> None:
     def frames(phone: Phone) -> int:
-        return int(lay_out([phone], np.log(np.array([20.0])), Remainder()).durations_frames[0])
+        return int(lay_out([phone], np.log(np.array([20.0])), 0.0).durations_frames[0])
 
     assert frames(Phone("ə")) == 20
     assert frames(Phone("ə", speed=2.0)) == 10
@@ -140,18 +141,31 @@ def test_controls_of_length() -> None:
 
 
 def test_nothing_to_say_leaves_the_remainder() -> None:
-    timing = lay_out([], np.zeros(0), Remainder(0.3, -0.2))
+    timing = lay_out([], np.zeros(0), 0.3)
     assert timing.durations_frames.size == 0
-    assert timing.remainder == Remainder(0.3, -0.2)
+    assert timing.remainder_frames == 0.3
 
 
-def test_breaks_add_up_whatever_is_between_them() -> None:
-    """A thousand breaks of 33.3 ms in segments of two, between words of odd lengths."""
-    rng, remainder, frames = np.random.default_rng(1), Remainder(), []
-    segment = [Phone("ə"), Phone("_", duration_ms=33.3), Phone("n"), Phone(",", duration_ms=33.3)]
-    for _ in range(500):
-        timing = lay_out(segment, np.log(rng.uniform(2, 20, 4)), remainder)
-        remainder = timing.remainder
-        frames += timing.durations_frames[1::2].tolist()
-    assert abs(sum(frames) * FRAME_MS - 33_300) <= FRAME_MS / 2 + 1e-6
-    assert set(frames) == {6, 7}
+def test_breaks_are_exact_to_the_sample_and_leave_the_words_alone() -> None:
+    rng = np.random.default_rng(1)
+    breaks_ms = [33.3, 0.02, 0.0, 5.0, 7.49, 1000.01]
+    words = np.log(rng.uniform(2, 20, len(breaks_ms)))
+    segment = [phone for length_ms in breaks_ms for phone in (Phone("ə"), Phone(",", duration_ms=length_ms))]
+    timing = lay_out(segment, np.repeat(words, 2), 0.25)
+    assert timing.durations_samples[1::2].tolist() == [799, 0, 0, 120, 180, 24_000]
+    assert timing.durations_frames[1::2].tolist() == [7, 0, 0, 1, 2, 200]
+    assert timing.durations_frames[::2].tolist() == lay_out([Phone("ə")] * 6, words, 0.25).durations_frames.tolist()
+    kept = timing.kept_samples
+    assert len(kept) == timing.durations_frames.sum()
+    assert kept.sum() == timing.durations_samples.sum()
+    assert kept.min() > 0
+    assert sorted(set(kept)) == [60, 79, 120]
+
+
+def test_a_frame_is_shortened_without_a_step() -> None:
+    wave = np.sin(2 * np.pi * 50 * np.arange(4 * HOP_SAMPLES) / SAMPLE_RATE_HZ).astype(np.float32)
+    heard = shortened(wave, np.array([HOP_SAMPLES, 100, HOP_SAMPLES, 1]))
+    assert len(heard) == 2 * HOP_SAMPLES + 101
+    np.testing.assert_array_equal(heard[:HOP_SAMPLES], wave[:HOP_SAMPLES])
+    assert np.abs(np.diff(heard[:-1])).max() < 1.5 * np.abs(np.diff(wave)).max()
+    np.testing.assert_array_equal(shortened(wave, np.full(4, HOP_SAMPLES)), wave)
