@@ -109,8 +109,8 @@ def labels_of(speaker: SyntheticSpeaker) -> Floats:
     """[characters + base speakers]."""
     if speaker.settings is not None:
         return np.full(len(CHARACTER_NAMES) + len(BASE_SPEAKERS), np.nan, np.float32)
-    values = [getattr(speaker if name == "log_f0_hz" else speaker.character, name) for name in CHARACTER_NAMES]
-    return np.array([*values, *speaker.weights], np.float32)
+    character = [getattr(speaker.character, name) for name in CHARACTER_NAMES[1:]]
+    return np.array([speaker.log_f0_hz, *character, *speaker.weights], np.float32)
 
 
 def make(text_folder: Path, out: Path, counts: tuple[int, int, int], seed: int) -> None:

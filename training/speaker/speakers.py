@@ -39,6 +39,12 @@ class SyntheticSpeaker:
     weights: tuple[float, ...] = ()
     character: Character = field(default_factory=Character)
 
+    @property
+    def log_f0_hz(self) -> float:
+        """Of our own voices only."""
+        means = (math.log(BASE_F0_HZ[name]) for name in BASE_SPEAKERS)
+        return self.character.log_f0 + sum(w * mean for w, mean in zip(self.weights, means, strict=True))
+
 
 def draw_speakers(rng: np.random.Generator, own: int, espeak: int, flite: int) -> Iterator[SyntheticSpeaker]:
     """So many speakers of each kind."""

@@ -47,7 +47,7 @@ class Batches:
         self._data, self._speakers, self._rng = data, speakers, rng
         self._utterances = {number: np.flatnonzero(data.speakers == number) for number in speakers}
 
-    def draw(self, speakers: int = SPEAKERS, utterances: int = UTTERANCES) -> Batch:
+    def draw(self, speakers: int, utterances: int) -> Batch:
         frames = int(self._rng.integers(*CROP_FRAMES))
         chosen = self._rng.choice(self._speakers, speakers, replace=False)
         rows = [row for number in chosen for row in self._rng.choice(self._utterances[int(number)], utterances, replace=False)]
@@ -131,7 +131,7 @@ def train(data: SpeakerData, folder: Path, steps: int, learning_rate: float, see
     batches = Batches(data, [number for number in numbers if number not in held_out], np.random.default_rng([seed, first]))
     started_s, sums = time.process_time(), np.zeros(2)
     for step in range(first + 1, steps + 1):
-        batch = batches.draw()
+        batch = batches.draw(SPEAKERS, UTTERANCES)
         heard = network(batch.features)
         who, what = speaker_loss(heard.embedding, SPEAKERS, scale), character_loss(heard, batch.labels, network)
         optimizer.zero_grad()
