@@ -10,7 +10,7 @@ group are left out if they are missing:
     pip install --group peers              # pocket-tts (MIT); what Kokoro's network imports
     pip install --no-deps kokoro==0.9.4    # Apache-2.0; its dependencies are its text front end, which is not used
 
-Prints tables, and appends a JSON line to benchmarks/results/peers.jsonl (``--no-record`` leaves it out).
+Takes about 8 minutes of one core. Prints tables, and appends a JSON line to benchmarks/results/peers.jsonl (``--no-record`` leaves it out).
 """
 
 import argparse
@@ -36,8 +36,8 @@ KIND = "espeak variants"
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text-folder", type=Path, required=True, help="folder with sentences.en.txt")
-    parser.add_argument("--sentences", type=int, default=12)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sentences", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--side", nargs="+", choices=("ears", "voice"), default=["ears", "voice"])
     parser.add_argument("--no-record", action="store_true", help="print only, append no line of results")
     parser.add_argument("--smoke", action="store_true", help="one sentence, few engines, to see that it works; appends no line")
