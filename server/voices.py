@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from models.base import Character, Voice
 from server.errors import InvalidRequest, VoiceNotFound
+from server.locales import canonical_tag, primary_subtag
 from server.own_voices import OwnVoice, OwnVoices
 
 log = logging.getLogger("descant.voices")
@@ -85,6 +86,12 @@ class Voices:
 
     def list(self) -> list[Voice]:
         return list(self._voices)
+
+    def first(self, tag: str | None = None) -> Voice:
+        """The default voice, or the first one of a locale such as ``en-GB``, else of its language."""
+        ranked = [voice for voice in self._voices if tag and canonical_tag(voice.locale) == canonical_tag(tag)]
+        ranked += (voice for voice in self._voices if tag and voice.language == primary_subtag(tag))
+        return (*ranked, *self._voices)[0]
 
     def made(self, voice_id: str) -> OwnVoice | None:
         """What is known of a voice that a user made; None for any other voice."""

@@ -5,7 +5,6 @@ once). Everything a client can get wrong is found here, before a stream starts.
 """
 
 import logging
-import re
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -16,6 +15,7 @@ from server.api.call import Call
 from server.api.versions import default_buffer_delay_ms
 from server.api.voice_specifier import experimental_controls, find_voice
 from server.errors import InvalidRequest
+from server.locales import canonical_tag, is_locale, primary_language
 from server.text.delivery import checked_emotion
 from server.types import (
     MAX_BUFFER_DELAY_RANGE_MS,
@@ -42,7 +42,6 @@ STREAM_CONTAINERS = (Container.RAW,)
 FILE_CONTAINERS = tuple(Container)
 _LEGACY_SPEEDS = {"slow": 0.8, "normal": 1.0, "fast": 1.2}
 _Choice = TypeVar("_Choice", bound=Container | Encoding | int)
-_LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*", re.ASCII)
 
 
 def _no_boolean(value: Any) -> Any:
@@ -183,9 +182,9 @@ class SpeechBody(Body):
             if not value:
                 continue
             primary = primary_language(value, supported, field)
-            if chosen not in (None, (primary, _canonical(value))):
+            if chosen not in (None, (primary, canonical_tag(value))):
                 raise InvalidRequest("locale: set language or locale, not both", field="locale")
-            chosen = (primary, _canonical(value))
+            chosen = (primary, canonical_tag(value))
         return chosen[0] if chosen else None
 
     def _pronunciations(self, call: Call) -> Pronunciations:
@@ -196,29 +195,9 @@ class SpeechBody(Body):
 
     def _normalization(self) -> str:
         value = self.normalization
-        if value in ("auto", "off") or _LOCALE.fullmatch(value):
+        if value in ("auto", "off") or is_locale(value):
             return value
         raise InvalidRequest.choice("normalization", value, ("auto", "off", "a locale such as en-US"))
-
-
-def primary_language(tag: str, supported: Sequence[str], field: str) -> str:
-    """The supported language behind a tag like ``en``, ``en-US`` or ``EN_us``.
-
-    Raises InvalidRequest listing the supported ones.
-    """
-    primary = primary_subtag(tag)
-    if not _LOCALE.fullmatch(tag.strip()) or primary not in supported:
-        raise InvalidRequest.choice(field, tag, supported)
-    return primary
-
-
-def primary_subtag(tag: str) -> str:
-    """``en`` of ``EN_us``."""
-    return _canonical(tag).partition("-")[0]
-
-
-def _canonical(tag: str) -> str:
-    return tag.strip().replace("_", "-").lower()
 
 
 def _choose(key: str, value: Any, accepted: Sequence[_Choice]) -> _Choice:

@@ -14,10 +14,10 @@ from server.api.body import limited_receive
 from server.api.call import Call, call_of
 from server.api.disconnect import cancel_when_gone
 from server.api.listening_params import DEFAULTS, audio_encoding, word_times
-from server.api.schemas import primary_subtag
 from server.audio.files import FILE_RATE_HZ, decode_file
 from server.audio.input import decode_headerless
 from server.errors import InvalidRequest, RequestTooLarge
+from server.locales import primary_subtag
 from server.types import Transcript, TranscriptionRequest
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from server.api.listening_params import (
     required,
     word_times,
 )
-from server.api.schemas import primary_subtag
 from server.errors import InvalidRequest
+from server.locales import primary_subtag
 from server.types import Encoding, Transcript, TranscriptEvent, TranscriptionRequest
 
 _COMMANDS = {"finalize": Command.FINALIZE, "close": Command.CLOSE, "done": Command.CLOSE}

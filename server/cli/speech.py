@@ -13,6 +13,7 @@ from rich.console import Console
 from server.config import load_settings
 from server.errors import InvalidRequest
 from server.keyterms import checked_keyterms
+from server.locales import primary_language
 from server.main import own_voices, trained_voices
 from server.text.delivery import checked_emotion
 from server.types import (
@@ -36,6 +37,7 @@ def speak(
     text: Annotated[str, typer.Argument(help="What to say; '-' reads standard input.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .wav, .mp3 or .raw.")],
     voice: Annotated[str | None, typer.Option(help="Voice id or name; the first of `descant voices` if absent.")] = None,
+    language: Annotated[str | None, typer.Option(help="Such as de or en-GB; the voice's own if absent.")] = None,
     speed: Annotated[float, typer.Option(min=0.6, max=1.5, help="1.5 is half as fast again.")] = 1.0,
     volume: Annotated[float, typer.Option(min=0.5, max=2.0, help="Factor on the amplitude.")] = 1.0,
     pitch: Annotated[float, typer.Option(min=-12, max=12, help="Shift in semitones.")] = 0.0,
@@ -53,7 +55,7 @@ def speak(
     if not text.strip():
         raise InvalidRequest("text: is empty", field="text")
     controls = Controls(speed, volume, pitch, checked_emotion(emotion, "emotion"), pitch_range)
-    body, result = asyncio.run(_speak(text, audio_format, voice, controls, pronunciation_dict_id, device))
+    body, result = asyncio.run(_speak(text, audio_format, voice, language, controls, pronunciation_dict_id, device))
     output.write_bytes(_whole_file(audio_format, body))
     if as_json:
         typer.echo(json.dumps({"file": str(output), **result}))
@@ -68,6 +70,7 @@ async def _speak(
     text: str,
     audio_format: AudioFormat,
     voice: str | None,
+    language: str | None,
     controls: Controls,
     pronunciation_dict_id: str | None,
     device: str | None,
@@ -77,7 +80,9 @@ async def _speak(
 
     with Console(stderr=True).status("loading models …"):
         services = build(load_settings(flags={"device": device}))
-    chosen = services.voices.of("").find(voice) if voice else services.voices.of("").list()[0]
+    voices = services.voices.of("")
+    primary = primary_language(language, voices.languages(), "language") if language else None
+    chosen = voices.find(voice, primary) if voice else voices.first(language)
     pronunciations = NO_PRONUNCIATIONS
     if pronunciation_dict_id is not None:
         found = services.pronunciations.get("", pronunciation_dict_id, "pronunciation_dict_id")
@@ -85,7 +90,7 @@ async def _speak(
     async with running_engine(services) as engine:
         start_s = time.perf_counter()
         request = SpeechRequest(
-            services.settings.speech_model, chosen, str(uuid.uuid4()), chosen.language, controls,
+            services.settings.speech_model, chosen, str(uuid.uuid4()), primary or chosen.language, controls,
             pronunciations=pronunciations, received_s=start_s,
         )  # fmt: skip
         stream = engine.speak(request)

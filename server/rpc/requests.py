@@ -1,6 +1,5 @@
 """Configuration messages of the wire contract to the engine's types; everything wrong is found here, field by field."""
 
-import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -8,6 +7,7 @@ from typing import Any, TypeVar
 from models.base import Voice
 from server.errors import InvalidRequest
 from server.keyterms import checked_keyterms
+from server.locales import is_locale, primary_language, primary_subtag
 from server.pb import speech_pb2
 from server.rpc.call import Call
 from server.text.delivery import checked_emotion
@@ -30,7 +30,6 @@ from server.types import (
 VOLUME_LEVEL_RANGE = (0.0, 1.0)
 MAX_SILENCE_RANGE_S = (0.01, 60.0)
 MAX_VOICE_SHARES = 8
-_LOCALE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*", re.ASCII)
 _Name = TypeVar("_Name", bound=StrEnum)
 _Number = TypeVar("_Number", int, float)
 
@@ -41,7 +40,7 @@ def speech_request(config: speech_pb2.SynthesisConfig, call: Call) -> SpeechRequ
     given: dict[str, Any] = {}
     _require(config.model, "config.model", sorted(services.catalog.speech))
     family = services.catalog.speech_family(config.model)
-    language = _language(config.language, call.voices.languages())
+    language = primary_language(config.language, call.voices.languages(), "config.language") if config.language else None
     voice = _voice(config.voices, call, language)
     if config.HasField("max_buffer_delay_ms"):
         given["max_buffer_delay_ms"] = _within(
@@ -99,7 +98,7 @@ def transcription_request(config: speech_pb2.TranscriptionConfig, call: Call) ->
     given: dict[str, Any] = {}
     if config.language:
         # Of a tag such as "en-US" the language counts; which ones the recogniser knows, the engine says.
-        given["language"] = _primary_subtag(config.language)
+        given["language"] = primary_subtag(config.language)
     if config.HasField("min_volume"):
         given["min_volume"] = _within("config.min_volume", config.min_volume, VOLUME_LEVEL_RANGE)
     if config.HasField("max_silence_s"):
@@ -146,22 +145,8 @@ def _voice(shares: Sequence[speech_pb2.VoiceShare], call: Call, language: str | 
     return parts[0][0] if len(parts) == 1 else store.mix(parts)
 
 
-def _language(tag: str, supported: Sequence[str]) -> str | None:
-    """The language of a tag such as ``en`` or ``en-US``; None where it is left out."""
-    if not tag:
-        return None
-    primary = _primary_subtag(tag)
-    if not _LOCALE.fullmatch(tag) or primary not in supported:
-        raise InvalidRequest.choice("config.language", tag, supported)
-    return primary
-
-
-def _primary_subtag(tag: str) -> str:
-    return tag.replace("_", "-").partition("-")[0].lower()
-
-
 def _normalization(value: str) -> str:
-    if value in ("auto", "off") or _LOCALE.fullmatch(value):
+    if value in ("auto", "off") or is_locale(value):
         return value
     raise InvalidRequest.choice("config.normalization", value, ("auto", "off", "a locale such as en-US"))
 

@@ -76,6 +76,7 @@ def test_speed_shortens_what_is_said(tmp_path: Path) -> None:
         (["speak", "Hello", "-o", "x.flac"], "*.wav, *.mp3, *.raw"),
         (["speak", "  ", "-o", "x.wav"], "text: is empty"),
         (["speak", "Hello", "-o", "x.wav", "--voice", "nobody"], "accepted values"),
+        (["speak", "Hello", "-o", "x.wav", "--language", "tlh"], "language: 'tlh' is not supported; accepted values: "),
         (["serve", "--host", "0.0.0.0"], "descant keys create"),
         (["serve", "--device", "cuda:99"], "not available"),
     ],

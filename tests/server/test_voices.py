@@ -60,6 +60,12 @@ def test_a_stand_in_speaks_the_language_that_is_asked_for() -> None:
     assert store.get(BERT.id, "de") is BERT
 
 
+def test_first_voice_of_a_locale_else_of_its_language_else_of_all() -> None:
+    german = replace(BERT, id="v-de", name="Bernd", language="de", locale="de-DE")
+    store = voices_of(ANNA, BERT, german)
+    assert [store.first(tag) for tag in (None, "en", "en_gb", "en-AU", "DE")] == [ANNA, ANNA, BERT, ANNA, german]
+
+
 def test_mixture_weighs_the_speakers_of_its_voices(store: Voices) -> None:
     mixed = store.get(f"anna:3+{BERT.id}")
     assert dict(mixed.speakers) == {"anna": 0.75, "bert": 0.25}

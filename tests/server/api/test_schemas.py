@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from server.api.body import parse_json
 from server.api.call import Call
-from server.api.schemas import FILE_CONTAINERS, SpeechBody, primary_language
+from server.api.schemas import FILE_CONTAINERS, SpeechBody
 from server.api.versions import counts_flushes_from_zero, default_buffer_delay_ms, parse_version
 from server.catalog import build_catalog
 from server.config import Settings
 from server.errors import DescantError, InvalidRequest
 from server.keys import KeyStore
+from server.locales import primary_language
 from server.own_voices import OwnVoices
 from server.pronunciations import PronunciationStore
 from server.services import Services
