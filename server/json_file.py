@@ -1,9 +1,12 @@
-"""A private JSON file that is replaced as a whole and read again when somebody else replaced it."""
+"""Private JSON files that are replaced as a whole and read again when somebody else replaced them."""
 
+import hashlib
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -59,3 +62,37 @@ class JsonFile(Generic[T]):
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+class OwnersFiles(Generic[T]):
+    """What API keys keep: a file for each owner in ``folder``, which need not exist, with a tuple of dataclasses.
+
+    The owner is the key's id, or "" where no key is asked for. File names are hashes of owners, so nothing that a client
+    sends is ever part of a path. Safe to use from several threads; changes wait for the disk.
+    """
+
+    def __init__(self, folder: Path, parse: Callable[[Any], T], what: str) -> None:
+        """``parse`` turns the JSON of one dataclass back into it, ``what`` names them in messages; see `JsonFile`."""
+        self._folder = folder
+        self._parse = parse
+        self._what = what
+        self._files: dict[str, JsonFile[tuple[T, ...]]] = {}
+        self._changing = threading.Lock()
+
+    def read(self, owner_id: str) -> tuple[T, ...]:
+        """The owner's; the same object until something changes. Raises JsonFileError."""
+        return self._file(owner_id).read()
+
+    def change(self, owner_id: str, change: Callable[[tuple[T, ...]], tuple[T, ...]]) -> None:
+        """Keep what ``change`` makes of what is kept; nothing else changes it meanwhile."""
+        with self._changing:
+            file = self._file(owner_id)
+            file.write({"items": [asdict(item) for item in change(file.read())]})  # type: ignore[call-overload]
+
+    def _file(self, owner_id: str) -> JsonFile[tuple[T, ...]]:
+        file = self._files.get(owner_id)
+        if file is None:
+            path = self._folder / (hashlib.sha256(owner_id.encode("utf-8")).hexdigest()[:32] + ".json")
+            file = JsonFile(path, lambda data: tuple(self._parse(row) for row in data["items"]), (), self._what)
+            file = self._files.setdefault(owner_id, file)
+        return file

@@ -1,22 +1,18 @@
 """Voices that users made, by cloning or mixing: one private JSON file per owner in the data directory.
 
 The owner is the API key that made them. What is made where no key is asked for, or on the command line, belongs to
-the server ("") and every key may speak with it. File names are hashes of owners, so nothing that a client sends is
-ever part of a path.
+the server ("") and every key may speak with it.
 """
 
-import hashlib
-import threading
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from models.base import Character, Voice
 from server.errors import InvalidRequest, VoiceNotFound
-from server.json_file import JsonFile
+from server.json_file import OwnersFiles
 
 MAX_VOICES = 200
 MAX_NAME_CHARS = 200
@@ -40,18 +36,12 @@ class OwnVoices:
     """Voices of one model family in ``folder``, which need not exist. Thread-safe; changes wait for the disk."""
 
     def __init__(self, folder: Path, family: str) -> None:
-        self._folder = folder
         self._family = family
-        self._files: dict[str, JsonFile[_Kept]] = {}
-        self._changing = threading.Lock()
+        self._files = OwnersFiles(folder, _parse, "voices")
 
     def list(self, owner_id: str) -> _Kept:
         """The owner's voices, newest first; the same object until one changes. Raises JsonFileError."""
-        file = self._files.get(owner_id)
-        if file is None:
-            name = hashlib.sha256(owner_id.encode("utf-8")).hexdigest()[:32] + ".json"
-            file = self._files.setdefault(owner_id, JsonFile(self._folder / name, _parse, (), "voices"))
-        kept = file.read()
+        kept = self._files.read(owner_id)
         return kept if all(own.family == self._family for own in kept) else tuple(o for o in kept if o.family == self._family)
 
     def create(self, owner_id: str, voice: Voice) -> OwnVoice:
@@ -65,7 +55,7 @@ class OwnVoices:
                 raise InvalidRequest(f"You have {len(kept)} voices of your own, the most there may be; delete one first.")
             return (made, *kept)
 
-        self._change(owner_id, add)
+        self._files.change(owner_id, add)
         return made
 
     def update(self, owner_id: str, voice_id: str, **changes: str) -> OwnVoice:
@@ -79,13 +69,13 @@ class OwnVoices:
             check_words(voice.name, voice.description)
             return replace(own, voice=voice)
 
-        self._change(owner_id, lambda kept: tuple(change(own) for own in kept))
+        self._files.change(owner_id, lambda kept: tuple(change(own) for own in kept))
         return self._find(owner_id, voice_id)
 
     def delete(self, owner_id: str, voice_id: str) -> None:
         """Raises VoiceNotFound."""
         self._find(owner_id, voice_id)
-        self._change(owner_id, lambda kept: tuple(own for own in kept if own.voice.id != voice_id))
+        self._files.change(owner_id, lambda kept: tuple(own for own in kept if own.voice.id != voice_id))
 
     def _find(self, owner_id: str, voice_id: str) -> OwnVoice:
         found = next((own for own in self.list(owner_id) if own.voice.id == voice_id), None)
@@ -94,15 +84,9 @@ class OwnVoices:
             raise VoiceNotFound(message, field="id")
         return found
 
-    def _change(self, owner_id: str, change: Callable[[_Kept], _Kept]) -> None:
-        with self._changing:
-            self.list(owner_id)
-            file = self._files[owner_id]
-            file.write({"voices": [asdict(own) for own in change(file.read())]})
 
-
-def _parse(data: Any) -> _Kept:
-    return tuple(OwnVoice(**{**row, "voice": _voice(row["voice"])}) for row in data["voices"])
+def _parse(row: Any) -> OwnVoice:
+    return OwnVoice(**{**row, "voice": _voice(row["voice"])})
 
 
 def _voice(row: Any) -> Voice:

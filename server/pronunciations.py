@@ -1,22 +1,18 @@
 """Pronunciation dictionaries: one private JSON file per owner in the data directory.
 
-The owner is the API key that made them, or nobody ("") where no key is asked
-for; an owner sees no others. File names are hashes of owners, so nothing that a
-client sends is ever part of a path.
+The owner is the API key that made them, or nobody ("") where no key is asked for; an owner sees no others.
 """
 
-import hashlib
 import re
 import secrets
-import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from server.errors import InvalidRequest, NotFound
-from server.json_file import JsonFile
+from server.json_file import OwnersFiles
 from server.text.phonemes import parse_phonemes
 from server.types import Pronunciations, Replacement
 
@@ -49,17 +45,11 @@ class PronunciationStore:
     """Dictionaries in ``folder``, which need not exist. Safe to use from several threads; changes wait for the disk."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files: dict[str, JsonFile[_Kept]] = {}
-        self._changing = threading.Lock()
+        self._files = OwnersFiles(folder, _parse, "pronunciation dictionaries")
 
     def list(self, owner_id: str) -> _Kept:
         """The owner's dictionaries, newest first."""
-        file = self._files.get(owner_id)
-        if file is None:
-            name = hashlib.sha256(owner_id.encode("utf-8")).hexdigest()[:32] + ".json"
-            file = self._files.setdefault(owner_id, JsonFile(self._folder / name, _parse, (), "pronunciation dictionaries"))
-        return file.read()
+        return self._files.read(owner_id)
 
     def get(self, owner_id: str, dictionary_id: str, field: str = "id") -> PronunciationDictionary:
         """Raises NotFound under ``field``, listing some of the owner's ids."""
@@ -84,13 +74,14 @@ class PronunciationStore:
             created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             pronunciations=Pronunciations(tuple(items)),
         )
-        with self._changing:
-            kept = self.list(owner_id)
+
+        def add(kept: _Kept) -> _Kept:
             if len(kept) >= MAX_DICTIONARIES:
-                raise InvalidRequest(
-                    f"You have {len(kept)} pronunciation dictionaries, the most there may be; delete one first."
-                )
-            self._write(owner_id, (made, *kept))
+                message = f"You have {len(kept)} pronunciation dictionaries, the most there may be; delete one first."
+                raise InvalidRequest(message)
+            return (made, *kept)
+
+        self._files.change(owner_id, add)
         return made
 
     def update(
@@ -104,9 +95,11 @@ class PronunciationStore:
         pinned: bool | None = None,
     ) -> PronunciationDictionary:
         """Change what is given; items are replaced as a whole. Raises NotFound or InvalidRequest."""
-        with self._changing:
-            kept = self.list(owner_id)
-            old = self.get(owner_id, dictionary_id)
+        self.get(owner_id, dictionary_id)
+
+        def change(old: PronunciationDictionary) -> PronunciationDictionary:
+            if old.id != dictionary_id:
+                return old
             changed = replace(
                 old,
                 name=old.name if name is None else name,
@@ -115,21 +108,19 @@ class PronunciationStore:
                 pronunciations=old.pronunciations if items is None else Pronunciations(tuple(items)),
             )
             _check(changed.name, changed.description, changed.pronunciations.entries)
-            self._write(owner_id, tuple(changed if dictionary is old else dictionary for dictionary in kept))
-        return changed
+            return changed
+
+        self._files.change(owner_id, lambda kept: tuple(change(dictionary) for dictionary in kept))
+        return self.get(owner_id, dictionary_id)
 
     def delete(self, owner_id: str, dictionary_id: str) -> None:
         """Raises NotFound."""
-        with self._changing:
-            gone = self.get(owner_id, dictionary_id)
-            self._write(owner_id, tuple(dictionary for dictionary in self.list(owner_id) if dictionary is not gone))
-
-    def _write(self, owner_id: str, kept: _Kept) -> None:
-        self._files[owner_id].write({"dictionaries": [asdict(dictionary) for dictionary in kept]})
+        self.get(owner_id, dictionary_id)
+        self._files.change(owner_id, lambda kept: tuple(other for other in kept if other.id != dictionary_id))
 
 
-def _parse(data: Any) -> _Kept:
-    return tuple(PronunciationDictionary(**{**row, "pronunciations": _entries(row)}) for row in data["dictionaries"])
+def _parse(row: Any) -> PronunciationDictionary:
+    return PronunciationDictionary(**{**row, "pronunciations": _entries(row)})
 
 
 def _entries(row: Any) -> Pronunciations:

@@ -127,12 +127,12 @@ def test_voices_of_another_model_are_kept_and_not_offered(tmp_path: Path, caplog
     assert lost.voice.id in caplog.text
     assert apart.voice.id in caplog.text
     (file,) = tmp_path.iterdir()
-    assert [row["voice"]["id"] for row in json.loads(file.read_text())["voices"]] == [
+    assert [row["voice"]["id"] for row in json.loads(file.read_text())["items"]] == [
         made.voice.id for made in (good, apart, lost, other)
     ]
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"voices": [{"voice": 1}]}'])
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"items": [{"voice": 1}]}'])
 def test_a_damaged_file_is_said_and_kept(tmp_path: Path, damage: str) -> None:
     own = OwnVoices(tmp_path, "fake")
     own.create("", CLONE)

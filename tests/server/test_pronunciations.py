@@ -111,7 +111,7 @@ def test_an_owner_has_a_bounded_number(tmp_path: Path) -> None:
     store.create("modest", "first", [])
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"dictionaries": [{"id": 1}]}'])
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"items": [{"id": 1}]}'])
 def test_a_damaged_file_is_said_and_kept(tmp_path: Path, damage: str) -> None:
     store = PronunciationStore(tmp_path)
     store.create("", "names", [GIF])
