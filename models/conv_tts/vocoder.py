@@ -9,6 +9,7 @@ position, so chunks give the samples of the whole.
 """
 
 import math
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -22,7 +23,10 @@ FFT_SAMPLES = 1024
 
 PULSE_TAPS = 16
 _PULSE_PHASES = 64
-_NOISE_SAMPLES = 1 << 17
+_NOISE_SAMPLES = 132_000
+_EVEN_WINDOW_SAMPLES = 960
+_EVEN_BANDWIDTH_HZ = 60.0
+_EVEN_PASSES = 8
 _UNVOICED_FROM_HZ = 9000.0
 
 
@@ -58,6 +62,31 @@ def _pulse_table() -> Tensor:
     return (table / table.sum(1, keepdim=True)).float()
 
 
+@cache
+def _even_noise() -> Tensor:
+    """[samples] noise of unit variance that is even: within 40 ms and 60 Hz its power hardly differs from its mean.
+
+    Chance makes the short-time spectrum of white noise stray by 1.5 to 4 dB, which the ear takes for roughness (low-noise
+    noise, Pumplin 1985; Kohlrausch et al. 1997) and mel-cepstral distortion for error: the teacher's own parameters came
+    out 2.16 dB from its sound with white noise and 1.97 with this (voice slt). A few passes of dividing the short-time
+    spectrum by its local power make it. The sequence may be repeated end to end.
+    """
+    generator = torch.Generator().manual_seed(1)
+    noise = torch.rand(_NOISE_SAMPLES, generator=generator, dtype=torch.float64) - 0.5
+    window = torch.hann_window(_EVEN_WINDOW_SAMPLES, dtype=torch.float64)
+    starts = torch.arange(0, _NOISE_SAMPLES, _EVEN_WINDOW_SAMPLES // 4)
+    places = (starts[:, None] + torch.arange(_EVEN_WINDOW_SAMPLES)) % _NOISE_SAMPLES
+    bins_hz = torch.arange(_EVEN_WINDOW_SAMPLES // 2 + 1, dtype=torch.float64) * (SAMPLE_RATE_HZ / _EVEN_WINDOW_SAMPLES)
+    nearness = torch.exp(-0.5 * ((bins_hz[:, None] - bins_hz) / _EVEN_BANDWIDTH_HZ).square())
+    nearness = nearness / nearness.sum(0)
+    for _ in range(_EVEN_PASSES):
+        spectra = torch.fft.rfft(noise[places] * window)
+        spectra = spectra * (spectra.abs().square() @ nearness).rsqrt()
+        pieces = torch.fft.irfft(spectra, _EVEN_WINDOW_SAMPLES) * window
+        noise = torch.zeros_like(noise).index_add_(0, places.flatten(), pieces.flatten())
+    return (noise / noise.square().mean().sqrt()).float()
+
+
 def _band_interpolation(frequency_hz: Tensor) -> Tensor:
     """[bands, bins] weights that read band values at any frequency; 0 from 9 kHz on."""
     points = torch.tensor([*BAND_CENTRES_HZ, _UNVOICED_FROM_HZ])
@@ -78,11 +107,9 @@ class Vocoder(nn.Module):
         super().__init__()
         frequency_hz = torch.arange(FFT_SAMPLES // 2 + 1) * (SAMPLE_RATE_HZ / FFT_SAMPLES)
         angle = torch.arange(cepstrum_order)[:, None] * warped_angle(frequency_hz.double())
-        generator = torch.Generator().manual_seed(1)
-        noise = (torch.rand(_NOISE_SAMPLES, generator=generator) - 0.5) * math.sqrt(12)
         ramp = (torch.arange(HOP_SAMPLES) + 0.5) / HOP_SAMPLES
         tables = {
-            "cosines": angle.cos().float(), "sines": -angle.sin().float(), "noise": noise, "ramp": ramp,
+            "cosines": angle.cos().float(), "sines": -angle.sin().float(), "noise": _even_noise(), "ramp": ramp,
             "bands": _band_interpolation(frequency_hz), "pulses": _pulse_table(),
         }  # fmt: skip
         for name, table in tables.items():

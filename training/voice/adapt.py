@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from models.base import Voice
 from models.conv_tts.network import ConvTts, position_features
-from models.conv_tts.voices import voice_record
+from models.conv_tts.voices import voices_record
 from models.weights import save_weights
 from training.voice.batches import Batch, batches, collate
 from training.voice.data import Utterance, load_shards
@@ -62,11 +62,11 @@ def of_speaker(network: ConvTts, speaker: int, name: str) -> ConvTts:
 
 def measure(network: ConvTts, utterances: list[Utterance]) -> Losses:
     """Mean losses over utterances."""
-    grid, points = spectral_grid(network.config.cepstrum_order)
+    grid = spectral_grid(network.config.cepstrum_order)
     sums: Losses = {}
     with torch.no_grad():
         for utterance in utterances:
-            for name, value in losses(network, collate([utterance], 1), grid, points).items():
+            for name, value in losses(network, collate([utterance], 1), grid).items():
                 sums[name] = sums.get(name, 0.0) + float(value) / len(utterances)
     return sums
 
@@ -125,13 +125,13 @@ def adapt(network: ConvTts, utterances: list[Utterance], name: str, steps: int =
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, PEAK_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.01)
     speed_up(model)
-    grid, points = spectral_grid(model.config.cepstrum_order)
+    grid = spectral_grid(model.config.cepstrum_order)
     source, started_s = batches(utterances=taught, frames_per_batch=FRAMES_PER_BATCH, speakers=1, seed=seed), time.monotonic()
     for step in range(steps):
         rate = PEAK_LEARNING_RATE * min((step + 1) / _WARM_UP_STEPS, 1) * (0.02 + 0.49 * (1 + math.cos(math.pi * step / steps)))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        parts = losses(model, next(source), grid, points)
+        parts = losses(model, next(source), grid)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(torch.stack(list(parts.values())).sum())
         nn.utils.clip_grad_norm_(trained, 2.0)
@@ -146,9 +146,9 @@ def adapt(network: ConvTts, utterances: list[Utterance], name: str, steps: int =
 
 
 def save_voice(path: Path, network: ConvTts, voice: Voice) -> None:
-    """Write the network, half precision, with the voice's record in the metadata."""
+    """Write the network, half precision, with the voice in its metadata."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    metadata = {"format": "conv_tts/1", **voice_record(voice), **network.config.to_metadata()}
+    metadata = {"format": "conv_tts/1", **voices_record([voice]), **network.config.to_metadata()}
     save_weights(path, network.state_dict(), metadata, dtype=torch.float16)
 
 
