@@ -2,14 +2,15 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from models.whisper.incremental import IncrementalDecoder
 from models.whisper.keyterms import TERM_BEAMS, WORST_STAKED, Choices, TermPath, TermTrie, choices
-from models.whisper.network import Decoder, source_mask
+from models.whisper.network import source_mask
 
 TOKENS_PER_SECOND = 15.0
 """Budget: fast speech (240 words per minute) is 12 tokens per second with the embedded tokenizer."""
@@ -31,8 +32,6 @@ class DecodingRules:
     no_speech: int | None
     suppressed: tuple[int, ...]
     suppressed_first: tuple[int, ...]
-    watched: Mapping[int, Sequence[int]] = field(default_factory=dict)
-    """Heads that follow time, by layer; empty: nobody watches for a text that starts over."""
     back_positions: int = 0
     """How far back a text may look, in encoder positions, before it counts as starting over."""
 
@@ -283,49 +282,54 @@ class _Search:
 
 @torch.inference_mode()
 def decode(
-    decoder: Decoder, states: Tensor, positions: Tensor, tasks: Sequence[DecodingTask], rules: DecodingRules, beams: int = 1
+    decoder: IncrementalDecoder,
+    states: Tensor,
+    positions: Tensor,
+    tasks: Sequence[DecodingTask],
+    rules: DecodingRules,
+    beams: int = 1,
 ) -> list[DecodedWindow]:
     """Texts of windows; ``states`` [B, T, C] of which ``positions`` [B] count in each row. One beam is greedy decoding."""
     device = states.device
-    lengths = torch.tensor([len(task.start) for task in tasks], device=device)
-    longest = int(lengths.max())
-    room = max(len(task.start) + task.max_tokens for task in tasks)
-    state = decoder.init_state(states, source_mask(positions, states.shape[1]), room)
-    tokens = torch.full((len(tasks), longest), rules.end, device=device)
-    for row, task in enumerate(tasks):
-        tokens[row, : len(task.start)] = torch.tensor(task.start, device=device)
-    # What a shorter row computes behind its end is overwritten before it is looked at.
-    logits = decoder.step(tokens, torch.arange(longest, device=device).expand(len(tasks), -1), state, rules.watched)
-    no_speech = _no_speech_probabilities(logits, tasks, rules)
-    blocked = _blocked(logits.shape[-1], rules.suppressed, device)
-    first = _blocked(logits.shape[-1], (*rules.suppressed, *rules.suppressed_first), device)
+    longest = max(len(task.start) for task in tasks)
+    missing = [longest - len(task.start) for task in tasks]
+    tokens = torch.tensor(
+        [[rules.end] * pad + list(task.start) for pad, task in zip(missing, tasks, strict=True)], device=device
+    )
+    mask = None if int(positions.min()) == states.shape[1] else source_mask(positions, states.shape[1])
+    state = decoder.init_state(states, mask, torch.tensor(missing, device=device) if any(missing) else None)
+    x = decoder.step(tokens, state)
+    no_speech = [0.0] * len(tasks)
+    if rules.no_speech is not None:
+        columns = [pad + task.start_of_transcript for pad, task in zip(missing, tasks, strict=True)]
+        no_speech = decoder.logits(x[range(len(tasks)), columns]).softmax(-1)[:, rules.no_speech].tolist()
+    vocabulary = decoder.network.embed_tokens.num_embeddings
+    blocked = _blocked(vocabulary, rules.suppressed, device)
+    first = _blocked(vocabulary, (*rules.suppressed, *rules.suppressed_first), device)
     fresh = torch.tensor([task.prefix_tokens == 0 for task in tasks], device=device)[:, None]
-    newest = torch.arange(len(tasks), device=device), lengths - 1
-    last = logits[newest] + torch.where(fresh, first, blocked)
-    looked_at = None if state.looked_at is None else state.looked_at[newest].argmax(-1).tolist()
+    last = decoder.logits(x[:, -1]) + torch.where(fresh, first, blocked)
     search = _Search(tasks, rules, beams)
+    rows = list(range(len(tasks)))
+    windows = rows
     while True:
-        before = [hypothesis.task for hypothesis in search.active]
+        looked_at = None if state.looked_at is None else [state.looked_at[row] for row in rows]
         parents = search.advance(search.choose(last.log_softmax(-1)), looked_at)
         if not parents:
             return search.results(no_speech)
-        if parents != list(range(len(before))):
-            rows = torch.tensor(parents, device=device)
-            same_windows = before == [hypothesis.task for hypothesis in search.active]
-            state, lengths = state.select(rows, same_windows), lengths[rows]
-        chosen = torch.tensor([hypothesis.tokens[-1] for hypothesis in search.active], device=device)
-        last = decoder.step(chosen[:, None], lengths[:, None], state, rules.watched)[:, 0] + blocked
-        looked_at = None if state.looked_at is None else state.looked_at[:, 0].argmax(-1).tolist()
-        lengths = lengths + 1
+        before, windows = windows, list(dict.fromkeys(hypothesis.task for hypothesis in search.active))
+        texts = [[i for i, hypothesis in enumerate(search.active) if hypothesis.task == window] for window in windows]
+        # As many rows for each window: where fewer texts are left, the first one's row stands in.
+        widest = max(map(len, texts))
+        grid = [(own + own[:1] * widest)[:widest] for own in texts]
+        kept = [rows[parents[text]] for own in grid for text in own]
+        if kept != list(range(state.past.shape[2])):
+            state.select(kept, None if windows == before else [before.index(window) for window in windows])
+        rows = [place * widest + column for place, own in enumerate(texts) for column in range(len(own))]
+        newest = torch.tensor([[search.active[text].tokens[-1]] for own in grid for text in own], device=device)
+        last = decoder.logits(decoder.step(newest, state)[rows, -1]) + blocked
 
 
 def _blocked(size: int, tokens: Sequence[int], device: torch.device) -> Tensor:
     penalty = torch.zeros(size, device=device)
     penalty[list(tokens)] = -torch.inf
     return penalty
-
-
-def _no_speech_probabilities(logits: Tensor, tasks: Sequence[DecodingTask], rules: DecodingRules) -> list[float]:
-    if rules.no_speech is None:
-        return [0.0] * len(tasks)
-    return [float(logits[row, task.start_of_transcript].softmax(-1)[rules.no_speech]) for row, task in enumerate(tasks)]

@@ -16,6 +16,7 @@ from models.weights import load_weights
 from models.whisper.config import WhisperConfig, read_config
 from models.whisper.decoding import DecodedWindow, DecodingRules, DecodingTask, decode, token_budget
 from models.whisper.features import FeatureSettings, log_mel
+from models.whisper.incremental import IncrementalDecoder
 from models.whisper.keyterms import TermTrie, spellings
 from models.whisper.network import Whisper
 from models.whisper.tokenizer import WhisperTokenizer
@@ -90,15 +91,11 @@ def read_checkpoint(folder: Path, tokenizer: WhisperTokenizer) -> Checkpoint:
         pairs = tuple((layer, head) for layer in layers for head in range(config.decoder_attention_heads))
     languages = generation.get("lang_to_id")
     specials = range(tokenizer.end + 1, config.vocab_size)  # timestamps included
-    watched: dict[int, list[int]] = {}
-    for layer, head in pairs:
-        watched.setdefault(layer, []).append(head)
     rules = DecodingRules(
         end=tokenizer.end,
         no_speech=tokenizer.no_speech,
         suppressed=tuple(sorted({*_integers(generation.get("suppress_tokens")), *specials} - {tokenizer.end})),
         suppressed_first=_integers(generation.get("begin_suppress_tokens")),
-        watched=watched,
         back_positions=round(START_OVER_S * features.frames_per_second / 2),
     )
     window = _read_json(folder / "config.json").get("descant_max_window_s", DEFAULT_MAX_WINDOW_S)
@@ -127,6 +124,7 @@ class WhisperRecognizer:
         self.network = Whisper(self.checkpoint.config)
         load_weights(folder / "model.safetensors", self.network)
         self.network.eval().requires_grad_(False).to(self._device)
+        self._decoder = IncrementalDecoder(self.network.decoder, self.checkpoint.alignment_heads)
         self._info = RecognizerInfo(
             family="whisper",
             sample_rate_hz=self.checkpoint.features.sample_rate_hz,
@@ -162,7 +160,7 @@ class WhisperRecognizer:
         mel, frames = features
         states = self.network.encoder(mel, frames)
         positions = frames // 2
-        decoded = decode(self.network.decoder, states, positions, tasks, self.checkpoint.rules, self._beams)
+        decoded = decode(self._decoder, states, positions, tasks, self.checkpoint.rules, self._beams)
         for window, task, result in zip(windows, tasks, decoded, strict=True):
             self._silence(window, task, result)
         timed = [row for row, window in enumerate(windows) if window.want_words and decoded[row].tokens]

@@ -1,12 +1,10 @@
 """The Whisper network (Radford et al. 2022) in torch, with the parameter names of Hugging Face checkpoints.
 
-Two things differ from the usual implementations: windows may have any length (a mask per row keeps a
-row's result independent of its neighbours), and the decoder's cache is written at per-row positions,
-so that rows with prompts and prefixes of different lengths step as one batch.
+Windows may have any length: a mask per row keeps a row's result independent of its neighbours. Tokens are chosen with
+`models.whisper.incremental`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -118,30 +116,6 @@ def source_mask(positions: Tensor, longest: int) -> Tensor:
     return (torch.arange(longest, device=positions.device) < positions[:, None])[:, None, None, :]
 
 
-@dataclass(slots=True)
-class DecoderState:
-    """Everything a decoder layer remembers: per layer, keys and values [B, H, ., D].
-
-    ``past_keys`` and ``past_values`` are written in place at the rows' own positions; what lies behind
-    a row's position is never looked at. ``source_keys`` and ``source_values`` come from the encoder.
-    """
-
-    past_keys: list[Tensor]
-    past_values: list[Tensor]
-    source_keys: list[Tensor]
-    source_values: list[Tensor]
-    source_mask: Tensor | None
-    looked_at: Tensor | None = None
-    """What the watched heads looked at in the newest step, [B, N, T], their mean."""
-
-    def select(self, rows: Tensor, same_windows: bool = False) -> "DecoderState":
-        """The state of some rows, also repeated ones; ``same_windows``: each is of the window that was in its place."""
-        sources = (self.source_keys, self.source_values)
-        keys, values = sources if same_windows else ([x[rows] for x in side] for side in sources)
-        mask = self.source_mask if same_windows or self.source_mask is None else self.source_mask[rows]
-        return DecoderState([x[rows] for x in self.past_keys], [x[rows] for x in self.past_values], keys, values, mask)
-
-
 class DecoderLayer(nn.Module):
     def __init__(self, channels: int, heads: int, hidden: int) -> None:
         super().__init__()
@@ -184,48 +158,6 @@ class Decoder(nn.Module):
             normal = layer.self_attn_layer_norm(x)
             x = x + layer.self_attn(normal, *layer.self_attn.keys_values(normal), causal=True)
             x = layer.after_self_attention(x, layer.encoder_attn.keys_values(states), mask)
-        return self.logits(x)
-
-    def init_state(self, states: Tensor, mask: Tensor | None, max_tokens: int) -> DecoderState:
-        """An empty state that has room for ``max_tokens`` tokens per row."""
-        source = [layer.encoder_attn.keys_values(states) for layer in self.each_layer()]
-        rows, heads, _, size = source[0][0].shape
-        room = (rows, heads, max_tokens, size)
-        return DecoderState(
-            [states.new_zeros(room) for _ in self.layers],
-            [states.new_zeros(room) for _ in self.layers],
-            [keys for keys, _ in source],
-            [values for _, values in source],
-            mask,
-        )
-
-    def step(
-        self, tokens: Tensor, positions: Tensor, state: DecoderState, watched: Mapping[int, Sequence[int]] | None = None
-    ) -> Tensor:
-        """Tokens [B, N] at positions [B, N] of their rows to logits [B, N, V]; the state is written.
-
-        ``watched`` names heads by layer; where they look is left in ``state.looked_at``.
-        """
-        watching = []
-        x: Tensor = self.embed_tokens(tokens) + self.embed_positions(positions)
-        rows = torch.arange(len(tokens), device=tokens.device)[:, None]
-        longest = int(positions.max()) + 1
-        past_mask = (torch.arange(longest, device=tokens.device) <= positions[:, :, None])[:, None]
-        for index, layer in enumerate(self.each_layer()):
-            normal = layer.self_attn_layer_norm(x)
-            keys, values = layer.self_attn.keys_values(normal)
-            past_keys, past_values = state.past_keys[index], state.past_values[index]
-            past_keys[rows, :, positions] = keys.transpose(1, 2).to(past_keys.dtype)
-            past_values[rows, :, positions] = values.transpose(1, 2).to(past_values.dtype)
-            past = past_keys[:, :, :longest], past_values[:, :, :longest]
-            x = x + layer.self_attn(normal, *past, past_mask)
-            source = state.source_keys[index], state.source_values[index]
-            if watched and index in watched:
-                queries = layer.encoder_attn_layer_norm(x)
-                watching.append(layer.encoder_attn.weights(queries, source[0], watched[index], state.source_mask))
-            x = layer.after_self_attention(x, source, state.source_mask)
-        if watching:
-            state.looked_at = torch.cat(watching, dim=1).mean(dim=1)
         return self.logits(x)
 
 

@@ -1,6 +1,5 @@
 """The embedded checkpoint in other engines: CTranslate2 by its own converter, faster-whisper unmodified."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.whisper.decoding import LENGTH_POWER, DecodingTask, decode
 from models.whisper.features import log_mel
+from models.whisper.incremental import IncrementalDecoder
 from models.whisper.model import EMBEDDED, WhisperRecognizer, load
 from models.whisper.tokenizer import WhisperTokenizer
 from tests.speech import say
@@ -42,10 +42,12 @@ def padded(pcm: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def tokens_of(ears: WhisperRecognizer, tokenizer: WhisperTokenizer, mel: NDArray[np.float32], beams: int) -> list[int]:
-    rules = replace(ears.checkpoint.rules, watched={})  # the other engine has no such guard
+    decoder = IncrementalDecoder(ears.network.decoder)  # no watched heads: the other engine has no such guard
     start = (tokenizer.start, tokenizer.no_timestamps)
     states = ears.network.encoder(torch.from_numpy(mel)[None])
-    return decode(ears.network.decoder, states, torch.tensor([1500]), [DecodingTask(start, 0, 0, 62)], rules, beams)[0].tokens
+    return decode(decoder, states, torch.tensor([1500]), [DecodingTask(start, 0, 0, 62)], ears.checkpoint.rules, beams)[
+        0
+    ].tokens
 
 
 @pytest.mark.filterwarnings("ignore")

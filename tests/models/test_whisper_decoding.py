@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from models.whisper.decoding import DecodedWindow, DecodingRules, DecodingTask, _Search, decode, loop_start, token_budget
+from models.whisper.incremental import IncrementalDecoder
 from models.whisper.keyterms import Choices
 from models.whisper.tokenizer import WhisperTokenizer
 from models.whisper.word_times import token_starts, warp
@@ -33,7 +34,9 @@ def run(rows: list[int], tasks: list[DecodingTask], tokenizer: WhisperTokenizer,
     mel = torch.stack([torch.nn.functional.pad(mels[row], (0, 0, 0, longest - FRAMES[row])) for row in rows])
     frames = torch.tensor([FRAMES[row] for row in rows])
     states = network.encoder(mel, frames)
-    return decode(network.decoder, states, frames // 2, [tasks[row] for row in rows], rules_of(tokenizer), beams)
+    return decode(
+        IncrementalDecoder(network.decoder), states, frames // 2, [tasks[row] for row in rows], rules_of(tokenizer), beams
+    )
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +100,7 @@ def test_loops_are_found(tokens: list[int], expected: int | None) -> None:
 
 def test_a_text_that_starts_over_is_cut(tokenizer: WhisperTokenizer) -> None:
     """The rows know nothing but tokens and positions: from the fifth token on the audio is read again."""
-    rules = DecodingRules(tokenizer.end, None, (), (), watched={0: [0]}, back_positions=10)
+    rules = DecodingRules(tokenizer.end, None, (), (), back_positions=10)
     search = _Search([DecodingTask((1, 2), 0, 0, 50), DecodingTask((1, 2), 0, 0, 50)], rules, 1)
     for token, position in enumerate([0, 8, 20, 30, 2, 8, 15, 20]):
         if not search.advance(offered([[-0.1]] * 2, [[100 + token]] * 2), [position, position + 22]):
@@ -108,7 +111,7 @@ def test_a_text_that_starts_over_is_cut(tokenizer: WhisperTokenizer) -> None:
 
 
 def test_a_short_look_back_is_no_start_over(tokenizer: WhisperTokenizer) -> None:
-    rules = DecodingRules(tokenizer.end, None, (), (), watched={0: [0]}, back_positions=10)
+    rules = DecodingRules(tokenizer.end, None, (), (), back_positions=10)
     search = _Search([DecodingTask((1, 2), 0, 0, 50)], rules, 1)
     for token, position in enumerate([0, 20, 30, 2, 2, 31, 25, 22]):
         assert search.advance(offered([[-0.1]], [[100 + token]]), [position]) == [0]
@@ -143,7 +146,7 @@ def test_beams_score_what_they_say(beams: int, tokenizer: WhisperTokenizer, task
     """The log probabilities of a found text are those of the same text, given all at once."""
     network = random_network(1, sharpness=6.0)
     states = network.encoder(torch.randn(1, 150, 80, generator=torch.Generator().manual_seed(1)))
-    found = decode(network.decoder, states, torch.tensor([75]), tasks[:1], rules_of(tokenizer), beams)[0]
+    found = decode(IncrementalDecoder(network.decoder), states, torch.tensor([75]), tasks[:1], rules_of(tokenizer), beams)[0]
     assert len(found.tokens) > 1
     start = tasks[0].start
     logits = network.decoder(torch.tensor([[*start, *found.tokens]]), states)[0]

@@ -9,6 +9,7 @@ from models.base import RecognitionWindow, Recognizer
 from models.registry import load_recognizer
 from models.whisper import keyterms
 from models.whisper.decoding import DecodedWindow, DecodingRules, DecodingTask, _Search, decode
+from models.whisper.incremental import IncrementalDecoder
 from models.whisper.keyterms import REWARD_PER_TOKEN, TermPath, TermTrie, choices, spellings
 from models.whisper.tokenizer import WhisperTokenizer
 from tests.models.whisper_checkpoints import TOKENIZER_PATH, random_network
@@ -182,8 +183,8 @@ def test_rows_without_terms_do_not_feel_rows_with_them(beams: int) -> None:
     terms = TermTrie(sequences, tokenizer.starts_outside_words(network.config.vocab_size))
     plain, helped = DecodingTask(start, 0, 0, 20), DecodingTask(start, 0, 0, 20, terms)
     positions = torch.tensor([75, 75])
-    alone = decode(network.decoder, states, positions, [plain, plain], rules, beams)
-    mixed = decode(network.decoder, states, positions, [plain, helped], rules, beams)
+    alone = decode(IncrementalDecoder(network.decoder), states, positions, [plain, plain], rules, beams)
+    mixed = decode(IncrementalDecoder(network.decoder), states, positions, [plain, helped], rules, beams)
     assert mixed[0].tokens == alone[0].tokens
     np.testing.assert_allclose(mixed[0].log_probabilities, alone[0].log_probabilities, atol=1e-3)
     assert mixed[1].no_speech_probability == pytest.approx(alone[1].no_speech_probability, abs=1e-4)

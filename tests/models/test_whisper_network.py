@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from models.whisper.config import WhisperConfig, read_config
+from models.whisper.incremental import IncrementalDecoder
 from models.whisper.network import source_mask
 from models.whisper.word_times import attention_weights
 from tests.models.whisper_checkpoints import random_network, small_config, write_random_checkpoint
@@ -30,16 +31,36 @@ def test_logits_equal_those_of_transformers(mel: torch.Tensor, tmp_path) -> None
     assert torch.allclose(logits, expected, atol=1e-4)
 
 
-def test_steps_with_state_equal_all_positions_at_once(mel: torch.Tensor) -> None:
+def test_steps_equal_all_positions_at_once(mel: torch.Tensor) -> None:
     network = random_network()
     states = network.encoder(mel)
     expected = network.decoder(TOKENS, states)
-    state = network.decoder.init_state(states, None, 6)
-    positions = torch.arange(6).expand(2, -1)
-    first = network.decoder.step(TOKENS[:, :4], positions[:, :4], state)
-    second = network.decoder.step(TOKENS[:, 4:5], positions[:, 4:5], state)
-    third = network.decoder.step(TOKENS[:, 5:], positions[:, 5:], state)
-    assert torch.allclose(torch.cat([first, second, third], dim=1), expected, atol=1e-4)
+    decoder = IncrementalDecoder(network.decoder)
+    state = decoder.init_state(states, None)
+    parts = [decoder.step(part, state) for part in torch.split(TOKENS, [3, 1, 2], dim=1)]
+    assert torch.allclose(decoder.logits(torch.cat(parts, dim=1)), expected, atol=1e-4)
+    assert torch.allclose(network.decoder(TOKENS, states), expected, atol=1e-6), "joined weights are still the network's"
+
+
+def test_rows_of_other_lengths_and_several_texts_of_a_window_step_together(mel: torch.Tensor) -> None:
+    """A start that is padded on the left, then two texts for the second window alone: as if each were by itself."""
+    network = random_network()
+    frames = torch.tensor([100, 200])
+    states, mask = network.encoder(mel, frames), source_mask(frames // 2, 100)
+    decoder = IncrementalDecoder(network.decoder, [(1, 0)])
+    state = decoder.init_state(states, mask, pads=torch.tensor([0, 2]))
+    start = torch.cat([torch.tensor([[1, 1]]), TOKENS[1:, :4]], dim=1)
+    both = decoder.logits(decoder.step(torch.cat([TOKENS[:1], start]), state))
+    alone = [network.decoder(TOKENS[:1], states[:1], mask[:1]), network.decoder(TOKENS[1:, :4], states[1:], mask[1:])]
+    assert torch.allclose(both[0], alone[0][0], atol=1e-4)
+    assert torch.allclose(both[1, 2:], alone[1][0], atol=1e-4)
+    state.select([1, 1], windows=[1])
+    following = decoder.logits(decoder.step(torch.tensor([[44], [71]]), state))[:, -1]
+    texts = torch.cat([TOKENS[1:, :4].expand(2, -1), torch.tensor([[44], [71]])], dim=1)
+    expected = network.decoder(texts, states[1:].expand(2, -1, -1), mask[1:])[:, -1]
+    assert torch.allclose(following, expected, atol=1e-4)
+    looks = attention_weights(network.decoder, texts, states[1:].expand(2, -1, -1), frames[1:].expand(2) // 2, [(1, 0)])
+    assert state.looked_at == looks[:, 0, -1].argmax(-1).tolist()
 
 
 def test_a_row_of_the_encoder_does_not_depend_on_its_neighbours(mel: torch.Tensor) -> None:
