@@ -67,8 +67,8 @@ def load(device: str, max_slots: int, voice_files: Sequence[Path] = ()) -> ConvT
         others = sorted(path for path in folder.glob("*.safetensors") if path.name != WEIGHTS)
     for path in (*others, *voice_files):
         trained = load_network(device, max_slots, path)
-        name = trained.info.voices[0].network
-        if name in networks:
+        ids = {voice.id for network in networks.values() for voice in network.info.voices}
+        if path.stem in networks or not ids.isdisjoint(voice.id for voice in trained.info.voices):
             raise ValueError(f"{path} holds the same voice as another file")
-        networks[name] = trained
+        networks[path.stem] = trained
     return ConvTtsNetworks(networks) if len(networks) > 1 else package

@@ -24,34 +24,18 @@ def read_voices(speakers: Sequence[str]) -> tuple[Voice, ...]:
 _RECORD = ("id", "name", "description", "language", "locale", "gender", "pronunciation")
 
 
-def voice_record(voice: Voice) -> dict[str, str]:
-    """Metadata that `read_trained_voice` reads back."""
-    return {"voice": json.dumps({name: getattr(voice, name) for name in _RECORD})}
-
-
-def read_trained_voice(path: Path) -> Voice:
-    """The voice of a file that `training.voice.adapt` wrote: one speaker, whose name is the voice's id.
-
-    ValueError: there is no record of a voice in it.
-    """
-    record = json.loads(read_metadata(path).get("voice", "null"))
-    if not isinstance(record, dict) or set(record) | {"pronunciation"} != set(_RECORD):
-        raise ValueError(f"{path} holds no voice made from recordings")
-    return Voice(speakers=((record["id"], 1.0),), network=record["id"], **record)
-
-
 def voices_record(voices: Sequence[Voice]) -> dict[str, str]:
-    """Metadata of a network with several voices; `read_file_voices` reads it back."""
+    """Metadata of a network's file; `read_file_voices` reads it back."""
     shown = ({**{name: getattr(voice, name) for name in _RECORD}, "speakers": dict(voice.speakers)} for voice in voices)
     return {"voices": json.dumps(list(shown))}
 
 
 def read_file_voices(path: Path) -> tuple[Voice, ...]:
-    """The voices of a file: those that `voices_record` wrote, in a network named like the file, else the one of
-    `read_trained_voice`. ValueError: there is no record of a voice in it."""
+    """The voices that `voices_record` wrote into a file, in a network named like the file. ValueError: there are none."""
     records = json.loads(read_metadata(path).get("voices", "[]"))
-    voices = tuple(Voice(speakers=tuple(record.pop("speakers").items()), network=path.stem, **record) for record in records)
-    return voices or (read_trained_voice(path),)
+    if not records:
+        raise ValueError(f"{path} names no voice: it was not made by training.voice.adapt or exported with voices")
+    return tuple(Voice(speakers=tuple(record.pop("speakers").items()), network=path.stem, **record) for record in records)
 
 
 def speaker_weights(voice: Voice, speakers: Sequence[str]) -> list[float]:

@@ -10,7 +10,7 @@ from models.base import Phone, Segment, Synthesizer, Voice
 from models.conv_tts.config import ConvTtsConfig
 from models.conv_tts.model import WEIGHTS
 from models.conv_tts.network import ConvTts
-from models.conv_tts.voices import read_trained_voice, voice_record, voices_record
+from models.conv_tts.voices import read_file_voices, voices_record
 from models.phones import PHONES
 from models.registry import load_synthesizer
 from models.weights import save_weights
@@ -26,7 +26,7 @@ def trained_file(path: Path, voice_id: str = "v-1", name: str = "Ada") -> Path:
     torch.manual_seed(3)
     network = ConvTts(ConvTtsConfig(**{**{f: getattr(TINY, f) for f in TINY.__dataclass_fields__}, "speakers": (voice_id,)}))
     voice = Voice(voice_id, name, "From a test", "en", "en-GB", "feminine", ((voice_id, 1.0),))
-    save_weights(path, network.state_dict(), {**voice_record(voice), **network.config.to_metadata()}, dtype=torch.float16)
+    save_weights(path, network.state_dict(), {**voices_record([voice]), **network.config.to_metadata()}, dtype=torch.float16)
     return path
 
 
@@ -45,7 +45,7 @@ def test_a_file_adds_a_voice_and_every_network_speaks_as_it_does_alone(tmp_path:
     alone, both = load_synthesizer("conv_tts", "cpu", 3), load_synthesizer("conv_tts", "cpu", 3, [file])
     assert [voice.name for voice in both.info.voices] == [*(voice.name for voice in alone.info.voices), "Ada"]
     marcus, ada = alone.info.voices[0], both.info.voices[-1]
-    assert (ada.locale, ada.gender, ada.network) == ("en-GB", "feminine", "v-1")
+    assert (ada.locale, ada.gender, ada.network) == ("en-GB", "feminine", "ada")
     alone.admit(0, marcus)
     alone.feed(0, SPOKEN)
     for slot, voice in ((2, ada), (0, marcus), (1, ada)):
@@ -71,7 +71,7 @@ def test_slots_are_free_again_after_release_and_belong_to_one_stream(tmp_path: P
 
 def test_a_voice_whose_file_is_gone_is_refused(tmp_path: Path) -> None:
     model = load_synthesizer("conv_tts", "cpu", 1, [trained_file(tmp_path / "ada.safetensors")])
-    gone = read_trained_voice(trained_file(tmp_path / "bob.safetensors", "v-2", "Bob"))
+    (gone,) = read_file_voices(trained_file(tmp_path / "bob.safetensors", "v-2", "Bob"))
     with pytest.raises(ValueError, match="'Bob' belongs to a network that is not installed"):
         model.admit(0, gone)
 
@@ -81,7 +81,7 @@ def test_the_same_voice_twice_and_a_file_without_a_voice_are_refused(tmp_path: P
     with pytest.raises(ValueError, match=r"again\.safetensors holds the same voice"):
         load_synthesizer("conv_tts", "cpu", 1, [file, trained_file(tmp_path / "again.safetensors")])
     package = Path(__file__).parents[2] / "models" / "conv_tts" / "weights" / WEIGHTS
-    with pytest.raises(ValueError, match="holds no voice made from recordings"):
+    with pytest.raises(ValueError, match="names no voice"):
         load_synthesizer("conv_tts", "cpu", 1, [package])
 
 

@@ -158,15 +158,17 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="of the voice, for people")
     parser.add_argument("--description", default="A voice made from recordings")
     parser.add_argument("--gender", choices=("masculine", "feminine", "gender_neutral"), default="gender_neutral")
-    parser.add_argument("--locale", default="en-US")
+    parser.add_argument("--locale", default="en-US", help="of the speaker; recordings are in English")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
+    language = options.locale.partition("-")[0]
+    if language != "en":
+        parser.error(f"--locale {options.locale}: only English recordings can be learned from")
     torch.set_num_threads(1)
     voice_id = str(uuid.uuid4())
     adapted = adapt(load_network(), load_shards(options.data), voice_id, options.steps, options.seed)
-    language = options.locale.partition("-")[0]
     record = Voice(voice_id, options.name, options.description, language, options.locale, options.gender, ((voice_id, 1.0),))
     save_voice(options.out, adapted.network, record)
     print(f"nearest speaker of the package: {adapted.nearest_speaker}")
