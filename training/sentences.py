@@ -1,7 +1,7 @@
 """Text to make speech from: cleaned sentences of a folder, and the rule that keeps some of them for testing.
 
 The folder holds ``sentences.<language>.txt`` (one sentence a line) and, where there is one,
-``prose.<language>.txt`` (one paragraph a line), as described in training/README.md.
+``prose.<language>.txt`` (one paragraph a line), in UTF-8.
 """
 
 import hashlib
