@@ -45,7 +45,7 @@ def track_pitch(pcm: Pcm, sample_rate_hz: int, hop_samples: int) -> PitchTrack:
     frames = frames - frames.mean(1, keepdims=True)
     loudness = np.abs(frames).max(1) / np.abs(padded).max()
     lags, heights = _peaks(frames, size, sample_rate_hz)
-    reward = np.where(lags > 0, heights - _OCTAVE_COST * np.log2(np.maximum(lags, 1) * LOWEST_HZ / sample_rate_hz), -np.inf)
+    reward = np.where(lags > 0, heights - _octave_cost(np.maximum(lags, 1), sample_rate_hz), -np.inf)
     quiet = 2 - loudness / _SILENCE_THRESHOLD * (1 + _VOICING_THRESHOLD)
     unvoiced = _VOICING_THRESHOLD + np.maximum(0, quiet)
     choice = _best_path(reward, unvoiced, np.log2(np.maximum(lags, 1e-9)))
@@ -68,7 +68,9 @@ def _peaks(frames: Floats, size: int, sample_rate_hz: int) -> tuple[Floats, Floa
     normal = correlation[:, shortest - 1 : longest + 2] / power / (shape[shortest - 1 : longest + 2] / shape[0])
     before, middle, after = normal[:, :-2], normal[:, 1:-1], normal[:, 2:]
     peak = np.where((middle > before) & (middle >= after) & (middle > 0), middle, 0.0)
-    best = np.argpartition(-peak, _CANDIDATES, axis=1)[:, :_CANDIDATES]
+    # A high voice has more peaks than candidates, all as high as the first: the octave cost picks among them, too.
+    ranked = peak - _octave_cost(np.arange(shortest, longest + 1), sample_rate_hz)
+    best = np.argpartition(-np.where(peak > 0, ranked, -np.inf), _CANDIDATES, axis=1)[:, :_CANDIDATES]
     rows = np.arange(len(frames))[:, None]
     left, top, right = before[rows, best], middle[rows, best], after[rows, best]
     bend = np.minimum(left - 2 * top + right, -1e-9)
@@ -76,6 +78,10 @@ def _peaks(frames: Floats, size: int, sample_rate_hz: int) -> tuple[Floats, Floa
     found = peak[rows, best] > 0
     heights = np.minimum(top - 0.25 * (left - right) * shift, 1.0)
     return np.where(found, best + shortest + shift, 0.0), np.where(found, heights, 0.0)
+
+
+def _octave_cost(lags: Floats | NDArray[np.int64], sample_rate_hz: int) -> Floats:
+    return np.asarray(_OCTAVE_COST * np.log2(lags * LOWEST_HZ / sample_rate_hz))
 
 
 def _best_path(reward: Floats, unvoiced: Floats, octaves: Floats) -> NDArray[np.int64]:
