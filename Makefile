@@ -56,15 +56,18 @@ train-voice: setup
 	$(BIN)/python -m training.voice.train --data-folder $(VOICE) export
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.voice_quality --text-folder $(TEXT) --sentences 300
 
-# Four hours of two cores: one run from nothing, one from its weights. Also needs what train-voice needs.
+# Eight hours of two cores: one run from nothing, one from its weights, each for the minutes below. Also needs what
+# train-voice needs, and Debian's festival with festvox-kdlpc16k. On a GPU: EARS_TRAIN='python -m training.ears.train
+# --device cuda --batch-s 600 --data data/ears' EARS_MINUTES=10.
 EARS := data/ears
+EARS_MINUTES := 220
+EARS_TRAIN := torchrun --nproc-per-node $(CORES) -m training.ears.train --data $(EARS)
 train-ears: setup
 	$(BIN)/python -m training.ears.tokenizer --text-folder $(TEXT) --out $(EARS)/tokenizer.json
-	OMP_NUM_THREADS=1 $(BIN)/python -m training.ears.corpus --text-folder $(TEXT) --out $(EARS) --hours 85
-	OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc-per-node $(CORES) -m training.ears.train --data $(EARS) \
-	    --minutes 125 --checkpoint $(EARS)/first/checkpoint.pt
-	OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc-per-node $(CORES) -m training.ears.train --data $(EARS) \
-	    --minutes 110 --learning-rate 1.3e-3 --init $(EARS)/first/checkpoint.pt --checkpoint $(EARS)/second/checkpoint.pt
+	OMP_NUM_THREADS=1 $(BIN)/python -m training.ears.corpus --text-folder $(TEXT) --out $(EARS) --hours 140 --festival-share 0.1
+	OMP_NUM_THREADS=1 $(BIN)/$(EARS_TRAIN) --minutes $(EARS_MINUTES) --checkpoint $(EARS)/first/checkpoint.pt
+	OMP_NUM_THREADS=1 $(BIN)/$(EARS_TRAIN) --minutes $(EARS_MINUTES) --learning-rate 1e-3 \
+	    --init $(EARS)/first/checkpoint.pt --checkpoint $(EARS)/second/checkpoint.pt
 	OMP_NUM_THREADS=1 $(BIN)/python -m training.ears.export --weights $(EARS)/second/averaged.pt --text-folder $(TEXT)
 
 proto: setup

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tokenizers import Tokenizer
 
 from training.ears.batches import IGNORED, MEL_BANDS, BatchMaker, Corpus, SpecialTokens, Take
+from training.ears.learner import Learner, make_config
 from training.ears.tokenizer import train_tokenizer
+from training.ears.train import Optimizer, Workers
 
 SENTENCES = ("the tide is out", "nobody came back", "seven boats at sea", "open the window now")
 FRAMES = (60, 80, 100, 120)
@@ -70,3 +73,22 @@ def test_a_round_joins_some_items_and_loses_none(corpus: tuple[Corpus, Tokenizer
     assert 2 in counts
     assert sum(counts) == 500
     assert all(take.frames <= maker.longest_s * 50 for take in takes)
+
+
+def test_a_few_steps_learn_four_sentences(corpus: tuple[Corpus, Tokenizer]) -> None:
+    made, tokenizer = corpus
+    special = SpecialTokens(tokenizer)
+    batch = BatchMaker(made, special, 20.0).make([Take((item,), (0, 0)) for item in made.items])
+    torch.manual_seed(5)
+    learner = Learner(make_config(tokenizer, 64, 1, 1))
+    optimizer = Optimizer(learner, Workers())
+    losses = []
+    for _ in range(30):
+        text_loss, phone_loss, accuracy = learner(batch, special.end + 1)
+        (text_loss + phone_loss).backward()
+        optimizer.step(3e-3)
+        learner.zero_grad()
+        losses.append((text_loss.item(), phone_loss.item()))
+    assert losses[-1][0] < 0.5 * losses[0][0]
+    assert losses[-1][1] < losses[0][1]
+    assert float(accuracy) > 0.6

@@ -62,20 +62,25 @@ def plain_attention(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | 
 class Learner(nn.Module):
     """The network and the phone classifier that only training has."""
 
-    def __init__(self, config: WhisperConfig) -> None:
+    def __init__(self, config: WhisperConfig, device: str = "cpu") -> None:
         super().__init__()
         self.network = Whisper(config)
-        for module in self.network.modules():
-            if isinstance(module, Attention):
-                module.product = plain_attention
+        if device == "cpu":
+            for module in self.network.modules():
+                if isinstance(module, Attention):
+                    module.product = plain_attention
         init_weights(self.network)
         self.phone_head = nn.Linear(config.d_model, ALL_PHONES)
+        self.to(device)
 
     def forward(self, batch: Batch, text_tokens: int) -> tuple[Tensor, Tensor, Tensor]:
         """Text loss, phone loss and the share of text tokens that are right."""
-        states = self.network.encoder(torch.from_numpy(batch.mel))
-        logits = self.network.decoder(torch.from_numpy(batch.inputs), states)
-        targets = torch.from_numpy(batch.targets).flatten()
+        device = self.phone_head.weight.device
+        arrays = (batch.mel, batch.inputs, batch.targets, batch.phones)
+        mel, inputs, targets, phones = (torch.from_numpy(array).to(device, non_blocking=True) for array in arrays)
+        states = self.network.encoder(mel)
+        logits = self.network.decoder(inputs, states)
+        targets = targets.flatten()
         chosen = targets != IGNORED
         log_probabilities = logits.flatten(0, 1)[chosen].float().log_softmax(-1)
         targets = targets[chosen]
@@ -83,7 +88,7 @@ class Learner(nn.Module):
         smooth = -log_probabilities[:, :text_tokens].mean()
         text_loss = (1 - LABEL_SMOOTHING) * nll + LABEL_SMOOTHING * smooth
         accuracy = (log_probabilities.argmax(-1) == targets).float().mean()
-        return text_loss, self._phone_loss(states, torch.from_numpy(batch.phones).flatten()), accuracy
+        return text_loss, self._phone_loss(states, phones.flatten()), accuracy
 
     def _phone_loss(self, states: Tensor, labels: Tensor) -> Tensor:
         """Each engine's frames compete among that engine's phones only."""

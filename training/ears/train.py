@@ -2,8 +2,9 @@
 
     torchrun --nproc-per-node 2 -m training.ears.train --data data/ears --minutes 125
 
-One process per core, each on its own half of the items; their gradients are averaged at every step. The plan
-is in wall-clock time, which the checkpoint keeps: the same command resumes (SIGTERM saves and stops).
+One process per core, each on its own half of the items; their gradients are averaged at every step. On a GPU one
+process is enough: ``python -m training.ears.train --device cuda --batch-s 600``. The plan is in wall-clock time, which
+the checkpoint keeps: the same command resumes (SIGTERM saves and stops).
 Learning rate: warm-up, constant, linear decay over the last 40 % (75 % from trained weights). Short items
 come first: attention finds its way through three seconds long before it does through fifteen; a run that
 starts from trained weights (``--init``) goes straight to the longer ones. Phone labels fade between 45 and 55 %.
@@ -138,7 +139,8 @@ class Trainer:
         self.special = SpecialTokens(self.tokenizer)
         shape = (arguments.channels, arguments.encoder_layers, arguments.decoder_layers)
         self.config = make_config(self.tokenizer, *shape)
-        self.learner = Learner(self.config)
+        self.device: str = arguments.device
+        self.learner = Learner(self.config, self.device)
         for layer in (*self.learner.network.encoder.layers, *self.learner.network.decoder.layers):
             layer.compile(dynamic=True)  # 1.2 times as fast; the whole network takes minutes to compile
         self.parameters = [p for p in self.learner.parameters() if p.requires_grad]
@@ -170,7 +172,7 @@ class Trainer:
             load_weights(path / "model.safetensors", self.learner.network)
             torch._foreach_copy_(self.ema, [p.detach() for p in self.parameters])
             return
-        saved = torch.load(path, weights_only=True)
+        saved = torch.load(path, weights_only=True, map_location=self.device)
         self.learner.load_state_dict(saved["learner"])
         with torch.no_grad():
             for parameter, average, value in zip(self.parameters, self.ema, saved["ema"], strict=True):
@@ -179,7 +181,7 @@ class Trainer:
         self.corpus.know_phones(saved["phone_ids"])
 
     def load(self) -> None:
-        saved = torch.load(self.checkpoint, weights_only=True)
+        saved = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
         self.learner.load_state_dict(saved["learner"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.ema = saved["ema"]
@@ -210,7 +212,7 @@ class Trainer:
 
     def train_step(self, batch: Batch, done: float) -> list[float]:
         """One step of all processes; gives means of text loss, phone loss, accuracy, gradient norm."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
             text_loss, phone_loss, accuracy = self.learner(batch, self.special.end + 1)
         (text_loss + self.plan.phone_weight(done) * phone_loss).backward()
         now = time.monotonic()
@@ -303,6 +305,7 @@ def main() -> None:
     parser.add_argument("--decoder-layers", type=int, default=3)
     parser.add_argument("--batch-s", type=float, default=48.0, help="seconds of audio per step and process")
     parser.add_argument("--learning-rate", type=float, default=1.4e-3)
+    parser.add_argument("--device", default="cpu", help="cuda: one process, and larger batches, such as --batch-s 600")
     parser.add_argument("--evaluate-minutes", type=float, default=15.0)
     parser.add_argument("--init", type=Path, help="checkpoint of another run, or folder of weights, to start from")
     parser.add_argument("--checkpoint", type=Path, help="of this run, by default checkpoint.pt beside the data")
