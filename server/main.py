@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -68,7 +69,7 @@ def check_ports(settings: Settings) -> None:
     ports = {"--port": settings.port, "--grpc-port": settings.grpc_port, "--metrics-port": settings.metrics_port}
     for flag, port in ports.items():
         if port > 0:
-            _bind(settings.host, port, flag).close()
+            bind(settings.host, port, flag).close()
 
 
 def choose_device(wanted: str) -> str:
@@ -144,7 +145,7 @@ async def serve(services: "Services", announce: Callable[[Listening], None]) -> 
     from server.rpc.server import GrpcServer
 
     settings, engine = services.settings, services.engine
-    http_socket = _bind(settings.host, settings.port, "--port")
+    http_socket = bind(settings.host, settings.port, "--port", settings.limits.stall_timeout_s)
     server = _http_server(
         uvicorn.Config(
             build_app(services),
@@ -210,12 +211,17 @@ def _stop_on_signals(server: "uvicorn.Server") -> asyncio.Event:
     return stop
 
 
-def _bind(host: str, port: int, flag: str) -> socket.socket:
+def bind(host: str, port: int, flag: str, stall_s: float = 0.0) -> socket.socket:
+    """A socket to listen on. Raises ConfigError naming the flag. What is accepted on it is cut off by the kernel, with
+    all that is unsent, when its client took nothing for three times ``stall_s``; 0 leaves that alone."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio turns Nagle's algorithm off on what is accepted (bpo-27456). Without it the
     # second piece of an answer waited for the client's delayed acknowledgement: 44 ms on loopback instead of 1.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if stall_s and sys.platform == "linux":
+        # The server's own closing waits until what is unsent was taken, so for ever where nobody reads.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(3000 * stall_s))
     try:
         listener.bind((host, port))
     except OSError as error:

@@ -21,7 +21,7 @@ from server.api.auth import OPEN_PATHS, authenticate, hide_query_keys
 from server.api.call import Call, attach
 from server.api.problems import error_response, told_to_client
 from server.api.versions import parse_version
-from server.errors import Busy
+from server.engine.limits import Places
 from server.services import Services
 
 SOCKETS_PER_SESSION = 10
@@ -38,8 +38,8 @@ class Gate:
         self._services = services
         self._default_version = parse_version(services.settings.default_version)
         limits = services.settings.limits
-        self._max_sockets = SOCKETS_PER_SESSION * (limits.max_speech_sessions + limits.max_transcription_sessions)
-        self._open_sockets = 0
+        sessions = limits.max_speech_sessions + limits.max_transcription_sessions
+        self._sockets = Places(sessions, limits, "WebSockets", SOCKETS_PER_SESSION)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -54,7 +54,7 @@ class Gate:
             key_id = "" if scope["path"] in OPEN_PATHS else authenticate(connection, self._services)
             hide_query_keys(scope)
             attach(scope, Call(self._services, answer.request_id, version, received_s, key_id))
-            with self._counted(scope):
+            with self._counted(scope, key_id):
                 await self._app(scope, receive, answer.send)
         except (ClientDisconnect, WebSocketDisconnect, ConnectionError):
             _log.debug("client of request %s went away", answer.request_id)
@@ -62,18 +62,16 @@ class Gate:
             await self._fail(error, scope, receive, answer, version)
 
     @contextmanager
-    def _counted(self, scope: Scope) -> Iterator[None]:
-        """Bounds the sockets of this server; an idle one costs a file descriptor and memory."""
+    def _counted(self, scope: Scope, key_id: str) -> Iterator[None]:
+        """Bounds the sockets of this server and of each key; an idle one costs a file descriptor and memory."""
         if scope["type"] != "websocket":
             yield
             return
-        if self._open_sockets >= self._max_sockets:
-            raise Busy(f"{self._open_sockets} WebSockets are open, the most that are taken.", retry_after_s=1.0)
-        self._open_sockets += 1
+        self._sockets.take(key_id)
         try:
             yield
         finally:
-            self._open_sockets -= 1
+            self._sockets.leave(key_id)
 
     def _version(self, connection: HTTPConnection) -> date:
         """The query wins over the header. It is read from the raw scope: the address may be rewritten later."""

@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDiscon
 from server.api.call import Call
 
 IDLE_CLOSE = 1001
+STALL_CLOSE = 1008
 
 _GONE = (WebSocketDisconnect, WebSocketDisconnected, OSError, RuntimeError)
 """What sending raises once the client left. The RuntimeError is uvicorn's, between the client's close and our
@@ -74,13 +75,19 @@ class Link:
             return str(text) if text is not None else bytes(message["bytes"])
         raise LinkClosed
 
-    async def close(self, code: int) -> None:
+    async def close(self, code: int, reason: str = "") -> None:
         """Close from this side; does nothing on a link that is gone."""
         try:
             async with asyncio.timeout(self._stall_s):
-                await self._websocket.close(code)
+                await self._websocket.close(code, reason)
         except (TimeoutError, *_GONE):
             pass
+
+    async def close_if_stalled(self) -> None:
+        """Tell a client that did not read why it lost everything. To be called once its sessions are over: the
+        close waits behind what is unread, and is given up after another stall time."""
+        if self._stalled:
+            await self.close(STALL_CLOSE, f"The client read nothing for {self._stall_s:g} s.")
 
     def _give_up(self) -> None:
         """Wake the receiver, so that the whole connection ends and not just the task that sent."""

@@ -10,6 +10,7 @@ from server.api.call import Call, call_of
 from server.api.link import IDLE_CLOSE, Link, LinkClosed, LinkIdle
 from server.api.problems import told_to_client, transcription_error_event
 from server.audio.input import InputChain
+from server.audio.off_loop import decoded
 from server.errors import DescantError, InvalidRequest
 from server.types import Encoding, TranscriptEvent, TranscriptionRequest, TurnSettings
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 NORMAL_CLOSE = 1000
 _SLICE_BYTES = 32 * 1024
-"""Audio decoded between two turns of the event loop: at most 4 s, a few milliseconds of work."""
+"""Audio decoded at once: at most 4 s, a few milliseconds of work."""
 
 
 class Command(Enum):
@@ -104,6 +105,7 @@ class _Session:
         for result in results:
             if isinstance(result, Exception):
                 raise result
+        await self._link.close_if_stalled()
 
     async def _send(self) -> None:
         """Frames until the stream ends, then the close."""
@@ -149,7 +151,7 @@ class _Session:
     async def _feed(self, data: bytes) -> None:
         try:
             for start in range(0, len(data), _SLICE_BYTES):
-                await self._stream.feed(self._chain.feed(data[start : start + _SLICE_BYTES]))
+                await self._stream.feed(await decoded(self._chain, data[start : start + _SLICE_BYTES]))
                 await asyncio.sleep(0)
         except DescantError:
             # The stream has failed; its reader, `_send`, gets the same error and tells the client.

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from server.audio.off_loop import encoded
 from server.audio.output import OutputChain
 from server.metrics import stage_durations_s
 from server.services import Services
@@ -51,9 +52,9 @@ class SpeechOutput:
     async def events(self) -> AsyncIterator[OutputEvent]:
         """Everything until the stream ends; what the chain held back comes last."""
         async for event in self.stream:
-            encoded = self._encode(event)
-            if encoded is not None:
-                yield encoded
+            ready = await self._encode(event)
+            if ready is not None:
+                yield ready
         tail = self.chain.finish()
         if tail:
             yield EncodedAudio(tail, self._flush_index)
@@ -64,11 +65,11 @@ class SpeechOutput:
             self.times.sent_s = time.perf_counter()
             self._metrics.record_speech(self.times, self._family)
 
-    def _encode(self, event: SpeechEvent) -> OutputEvent | None:
+    async def _encode(self, event: SpeechEvent) -> OutputEvent | None:
         if not isinstance(event, SpokenAudio):
             return event
         self._flush_index = event.flush_index
-        data = self.chain.encode(event.pcm)
+        data = await encoded(self.chain, event.pcm)
         if not data:
             return None
         if self.times.encoded_s is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-from server.api.body import parse_json
+from server.api.body import MAX_JSON_BYTES, parse_json
 from server.api.call import Call, call_of
 from server.api.contexts import MAX_DEFERRED_MESSAGES, Context
 from server.api.link import IDLE_CLOSE, Link, LinkClosed, LinkIdle
@@ -40,6 +40,7 @@ async def speak_socket(websocket: WebSocket) -> None:
         pass
     finally:
         connection.cancel_all()
+    await link.close_if_stalled()
 
 
 class _Connection:
@@ -57,6 +58,8 @@ class _Connection:
         try:
             if isinstance(message, bytes):
                 raise InvalidRequest("This socket takes JSON in text frames; a binary frame came.")
+            if len(message) > MAX_JSON_BYTES:
+                raise InvalidRequest(f"message: is longer than {MAX_JSON_BYTES} characters, the most that is taken here")
             fields = parse_json(message)
             body = SpeechBody.check(fields)
         except InvalidRequest as error:

@@ -33,6 +33,10 @@ class InputChain:
         self._rest = b""
         self._resampler = Resampler(sample_rate_hz, target_rate_hz)
 
+    def work_s(self, size_bytes: int) -> float:
+        """About how long `feed` takes for so many bytes."""
+        return self._resampler.work_s(size_bytes // self._width)
+
     def feed(self, data: bytes) -> Pcm:
         """Samples at the target rate that these bytes complete; perhaps none."""
         data = self._rest + data if self._rest else data

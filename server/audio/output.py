@@ -1,7 +1,7 @@
 """From a model's samples to the bytes a client asked for: resample, encode, wrap."""
 
 from models.base import Pcm
-from server.audio.containers import CONTENT_TYPES, Mp3Encoder, check_bit_rate, wav_header
+from server.audio.containers import CONTENT_TYPES, MP3_SAMPLE_S, Mp3Encoder, check_bit_rate, wav_header
 from server.audio.encodings import Encoder, find_encoder
 from server.audio.resample import Resampler
 from server.errors import InvalidRequest
@@ -31,6 +31,7 @@ class OutputChain:
     def __init__(self, audio: AudioFormat, model_rate_hz: int, field: str = "output_format") -> None:
         check_format(audio, field)
         self.audio = audio
+        self._model_rate_hz = model_rate_hz
         self._mp3: Mp3Encoder | None = None
         if audio.container == Container.MP3:
             self._mp3 = Mp3Encoder(audio.sample_rate_hz, audio.bit_rate_bps)
@@ -48,6 +49,11 @@ class OutputChain:
         if self.audio.container == Container.WAV:
             return wav_header(self.audio.encoding, self.audio.sample_rate_hz)
         return b""
+
+    def work_s(self, samples: int) -> float:
+        """About how long `encode` takes for so many of the model's samples; plain encoding is too little to count."""
+        mp3_s = samples / self._model_rate_hz * self.audio.sample_rate_hz * MP3_SAMPLE_S if self._mp3 else 0.0
+        return self._resampler.work_s(samples) + mp3_s
 
     def encode(self, pcm: Pcm) -> bytes:
         """The bytes that these samples complete: whole samples only, perhaps none (up to 4 ms are held back)."""

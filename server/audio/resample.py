@@ -39,8 +39,12 @@ STOP_BAND_DB = 80.0
 MAX_PHASES = 640
 """Rows of the filter bank; rate pairs that need more (44101 to 16000) interpolate between rows, 116 dB below the signal."""
 
-BLOCK_SAMPLES = 8192
-"""Output samples filtered at once; bounds the memory that a long input takes (8192 * 192 taps are 6 MB)."""
+BLOCK_TAPS = 24 * 1024
+"""Products computed at once, 96 kB. Arrays from 128 kB on are mapped and paged in anew each time: 300 ms of audio to
+44.1 kHz took 3.4 ms in blocks of 8192 samples and 1.1 ms in these."""
+
+_TAP_S = 1.5e-9
+"""Measured: 1.3 to 1.7 ns for each product."""
 
 
 class Resampler:
@@ -57,11 +61,16 @@ class Resampler:
         self._passes = self._up == self._down
         self._bank = polyphase_bank(self._up, self._down)
         self._half = self._bank.shape[1] // 2
+        self._block_samples = max(1, BLOCK_TAPS // self._bank.shape[1])
         # Input samples that later output still needs, and the index of the first of them in the stream.
         self._tail: Pcm = np.zeros(self._half - 1, dtype=np.float32)
         self._tail_start = -(self._half - 1)
         self._taken = 0
         self._given = 0
+
+    def work_s(self, samples: int) -> float:
+        """About how long `feed` takes for so many samples."""
+        return 0.0 if self._passes else samples * self._up / self._down * self._bank.shape[1] * _TAP_S
 
     @property
     def delay_samples(self) -> int:
@@ -91,8 +100,8 @@ class Resampler:
             self._tail = joined
             return np.zeros(0, dtype=np.float32)
         blocks = [
-            self._filter(joined, np.arange(start, min(start + BLOCK_SAMPLES, until), dtype=np.int64))
-            for start in range(self._given, until, BLOCK_SAMPLES)
+            self._filter(joined, np.arange(start, min(start + self._block_samples, until), dtype=np.int64))
+            for start in range(self._given, until, self._block_samples)
         ]
         self._given = until
         keep_from = until * self._down // self._up - (self._half - 1)

@@ -37,20 +37,22 @@ def share_of(places: int, key_share: float) -> int:
 
 
 class Places:
-    """Counts open sessions in all and per key. Callers without a key share the whole.
+    """Counts open sessions, or what belongs to them, in all and per key. Callers without a key share the whole.
 
     A key is stopped before the server is full, so that the others always find room.
     """
 
-    def __init__(self, places: int, limits: EngineLimits, what: str) -> None:
-        """``what`` names the sessions in messages, such as "contexts"."""
-        self._places = places
+    def __init__(self, sessions: int, limits: EngineLimits, what: str, per_session: int = 1) -> None:
+        """``what`` names the things counted in messages, such as "contexts"; there may be ``per_session`` of them."""
+        self._places = places = sessions * per_session
         self._what = what
         self._per_key = share_of(places, limits.key_share)
         self._reason = f"limits.key_share is {limits.key_share:g} of {places} places"
-        if 0 < limits.max_sessions_per_key < self._per_key:
-            self._per_key = limits.max_sessions_per_key
+        if 0 < limits.max_sessions_per_key * per_session < self._per_key:
+            self._per_key = limits.max_sessions_per_key * per_session
             self._reason = f"limits.max_sessions_per_key is {limits.max_sessions_per_key}"
+            if per_session > 1:
+                self._reason += f", {per_session} {what} for each"
         self._keys: Counter[str] = Counter()
         self._taken = 0
 

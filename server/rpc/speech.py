@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from server.audio.off_loop import encoded
 from server.audio.output import OutputChain, check_format
 from server.errors import DescantError
 from server.metrics import stage_durations_s
@@ -66,7 +67,7 @@ class _Synthesis:
         reader = asyncio.create_task(self._read(requests))
         try:
             async for event in self._stream:
-                await self._send(self._messages(event))
+                await self._send(await self._messages(event))
             if self._failure is not None:
                 raise self._failure
             if not self._cancelled:
@@ -110,14 +111,15 @@ class _Synthesis:
                 times.sent_s = time.perf_counter()
                 self._call.services.metrics.record_speech(times, self._family)
 
-    def _messages(self, event: SpeechEvent) -> Iterator[speech_pb2.SynthesizeResponse]:
-        if isinstance(event, SpokenAudio):
-            self._flush_index = event.flush_index
-            yield from self._audio(self._chain.encode(event.pcm))
-        elif isinstance(event, SpokenTimes):
-            yield from self._times(event)
-        elif isinstance(event, SpeechFlushed):
-            yield Response(flushed=speech_pb2.Flushed(flush_index=event.flush_index))
+    async def _messages(self, event: SpeechEvent) -> Iterable[speech_pb2.SynthesizeResponse]:
+        match event:
+            case SpokenAudio():
+                self._flush_index = event.flush_index
+                return self._audio(await encoded(self._chain, event.pcm))
+            case SpokenTimes():
+                return self._times(event)
+            case SpeechFlushed():
+                return [Response(flushed=speech_pb2.Flushed(flush_index=event.flush_index))]
 
     def _audio(self, data: bytes) -> Iterator[speech_pb2.SynthesizeResponse]:
         if not data:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from server.audio.input import InputChain, check_sample_rate
+from server.audio.off_loop import decoded
 from server.errors import DescantError, InvalidRequest
 from server.pb import speech_pb2, speech_pb2_grpc
 from server.rpc.call import Call, answered
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from server.engine.hearing import TranscriptStream
 
 SLICE_BYTES = 32 * 1024
-"""Audio decoded between two turns of the event loop: at most 4 s, a few milliseconds of work."""
+"""Audio decoded at once: at most 4 s, a few milliseconds of work."""
 
 Response = speech_pb2.TranscribeResponse
 
@@ -87,7 +88,7 @@ class _Listening:
         kind = message.WhichOneof("message")
         if kind == "audio":
             for start in range(0, len(message.audio), SLICE_BYTES):
-                await self._stream.feed(self._chain.feed(message.audio[start : start + SLICE_BYTES]))
+                await self._stream.feed(await decoded(self._chain, message.audio[start : start + SLICE_BYTES]))
                 await asyncio.sleep(0)
         elif kind == "finalize":
             self._stream.finalize()

@@ -20,6 +20,7 @@ from server.config import Limits, Settings
 from server.engine.cloning import Cloning
 from server.engine.engine import Engine
 from server.keys import KeyStore
+from server.main import bind
 from server.metrics import Metrics
 from server.own_voices import OwnVoices
 from server.pronunciations import PronunciationStore
@@ -49,6 +50,7 @@ class ApiServer:
         self.metrics = Metrics()
         self.keys = KeyStore(settings.data_dir / "keys.json")
         self.port = 0
+        self._server: uvicorn.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._started = threading.Event()
@@ -62,6 +64,12 @@ class ApiServer:
     @property
     def ws_url(self) -> str:
         return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def connections(self) -> int:
+        """TCP connections that the server has not got rid of."""
+        assert self._server is not None
+        return len(self._server.server_state.connections)
 
     def start(self) -> None:
         self._thread.start()
@@ -105,15 +113,16 @@ class ApiServer:
         cloning = Cloning(lambda: self.cloner, FakeDetector(), FakeFrontEnd())
         services = Services(self.engine, voices, catalog, self.keys, self.settings, self.metrics, pronunciations, cloning)
         config = uvicorn.Config(
-            build_app(services), host="127.0.0.1", port=0, ws="websockets-sansio", lifespan="off", access_log=False,
+            build_app(services), ws="websockets-sansio", lifespan="off", access_log=False,
             ws_per_message_deflate=False, log_config=None, log_level="warning",
         )  # fmt: skip
-        server = uvicorn.Server(config)
+        listener = bind("127.0.0.1", 0, "--port", self.settings.limits.stall_timeout_s)
+        self._server = server = uvicorn.Server(config)
         await self.engine.start()
-        task = asyncio.create_task(server._serve())
+        task = asyncio.create_task(server._serve(sockets=[listener]))
         while not server.started:  # noqa: ASYNC110 (uvicorn offers no event)
             await asyncio.sleep(0.005)
-        self.port = server.servers[0].sockets[0].getsockname()[1]
+        self.port = listener.getsockname()[1]
         self._started.set()
         await self._stop.wait()
         await self.engine.stop(drain_s=0)

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from server.config import Limits
 from tests.fakes import FakeSynthesizer
@@ -61,6 +62,39 @@ def test_a_key_at_its_limit_is_told_which(tmp_path: Path) -> None:
             holder.until("done")
 
 
+def test_sockets_of_one_key_leave_room_for_others(tmp_path: Path) -> None:
+    with serving(tmp_path, limits=Limits(max_sessions_per_key=1), require_keys=True) as server, ExitStack() as stack:
+        many, few = ({"Authorization": f"Bearer {server.keys.create(name)}"} for name in ("many", "few"))
+        for _ in range(10):
+            stack.enter_context(opened(server, "/tts/websocket", **many))
+        with pytest.raises(InvalidStatus) as refused, opened(server, "/stt/websocket", **many):
+            pass
+        assert refused.value.response.status_code == 429
+        assert int(refused.value.response.headers["retry-after"]) >= 1
+        assert b"10 WebSockets open" in (refused.value.response.body or b"")
+        with opened(server, "/tts/websocket", **few) as socket:
+            socket.send(speech_body(context_id="few"))
+            socket.until("done")
+
+
+@pytest.mark.parametrize("path", ["/tts/bytes", "/tts/sse"])
+def test_who_never_reads_costs_no_connection_either(tmp_path: Path, path: str) -> None:
+    """What the kernel could not deliver is dropped with the connection, not kept for as long as the client lives."""
+    if not hasattr(socket, "TCP_USER_TIMEOUT"):
+        pytest.skip("this system has no TCP_USER_TIMEOUT")
+    with serving(tmp_path, limits=Limits(stall_timeout_s=0.4)) as server:
+        client = _connect(server)
+        client.sendall(_request(path))
+        while not server.connections:
+            time.sleep(0.01)
+        start_s = time.perf_counter()
+        while server.connections:
+            assert time.perf_counter() - start_s < 15, "the connection is still open"
+            time.sleep(0.01)
+        server.wait_idle()
+        client.close()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_two_hundred_clients_that_misbehave_give_everything_back(tmp_path: Path) -> None:
@@ -104,9 +138,9 @@ def _connect(server: ApiServer) -> socket.socket:
     return connection
 
 
-def _request() -> bytes:
+def _request(path: str = "/tts/bytes") -> bytes:
     body = json.dumps(speech_body(LONG, output_format=BIG)).encode()
-    return b"POST /tts/bytes HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    return b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (path.encode(), len(body)) + body
 
 
 def _says_nothing(connection: socket.socket) -> None:

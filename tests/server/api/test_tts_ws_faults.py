@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 
 from server.config import Limits
 from tests.fakes import FakeSynthesizer
-from tests.server.api.harness import RAW, VERSIONS, ApiServer, opened, serving
+from tests.server.api.harness import RAW, VERSIONS, ApiServer, Socket, opened, serving
 from tests.server.api.test_tts_ws import LEGACY_VOICE, PATH, audio_of, letters_bytes, message
 
 BAD_MESSAGES: list[tuple[dict[str, Any], str, str | None]] = [
@@ -146,6 +146,25 @@ def test_client_that_never_reads_disturbs_nobody(tmp_path: Path) -> None:
             socket.send(message("quick", "hello there."))
             assert len(audio_of(socket.until("done"))) == letters_bytes(10)
         server.wait_idle(within_s=8)
+
+
+def test_client_that_reads_too_late_is_told_why_all_ended(tmp_path: Path) -> None:
+    audio = {"container": "raw", "encoding": "pcm_f32le", "sample_rate": 48000}
+    with serving(tmp_path, limits=Limits(stall_timeout_s=2.0)) as server, opened(server, PATH) as stalled:
+        for number in range(4):
+            stalled.send(message(str(number), "a very long sentence. " * 800, output_format=audio))
+        stalled.receive()
+        server.wait_idle(within_s=20)
+        time.sleep(0.3)  # the engine may give up a moment before the socket does
+        with pytest.raises(ConnectionClosed) as closed:
+            _read_all(stalled)
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "The client read nothing for 2 s.")
+
+
+def _read_all(socket: Socket) -> None:
+    while True:
+        socket.receive()
 
 
 def test_frames_stay_small(api: ApiServer) -> None:
