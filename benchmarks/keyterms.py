@@ -13,7 +13,6 @@ Prints a table, and with ``--record`` appends a JSON line to benchmarks/results/
 
 import argparse
 import hashlib
-import json
 import re
 import sys
 import time
@@ -25,17 +24,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.result_lines import publish
 from benchmarks.word_error_rate import transcribe
 from models.base import Recognizer
 from models.registry import load_recognizer
-from server.bench.stats import append_line, record
 from server.bench.words import scored_words
 from training.ears.speech import Speaker
 from training.ears.voices import held_out_settings
 from training.sentences import held_out, load_sentences
 
 Floats = NDArray[np.float32]
-RESULTS = Path("benchmarks/results/keyterms.jsonl")
 LEVEL = np.float32(0.7)
 SMALL_LISTS = (10, 30)
 KINDS = {"espeak": "espeak settings", "flite": "flite settings"}
@@ -160,7 +158,7 @@ def main() -> None:
     parser.add_argument("--model", default="whisper", help="model family")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="of torch; more are slower beside other work")
-    parser.add_argument("--record", action="store_true", help=f"append the line to {RESULTS}")
+    parser.add_argument("--record", action="store_true", help="append the line to benchmarks/results")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     recognizer = load_recognizer(arguments.model, arguments.device, max_batch=16)
@@ -177,10 +175,7 @@ def main() -> None:
         "names": arguments.names, "terms": len(names), "ordinary": len(ordinary), "data_hash": digest,
         "model": arguments.model, "device": arguments.device,
     }  # fmt: skip
-    line = record("keyterms", config, {"percent": table, "seconds": round(time.perf_counter() - started, 1)})
-    if arguments.record:
-        append_line(RESULTS, line)
-    print(json.dumps(line))
+    publish("keyterms", config, {"percent": table, "seconds": round(time.perf_counter() - started, 1)}, keep=arguments.record)
 
 
 if __name__ == "__main__":

@@ -25,18 +25,17 @@ import numpy as np
 import soxr
 import torch
 
+from benchmarks.result_lines import publish
 from benchmarks.speech_measures import Floats, plain_words, recognise
 from benchmarks.spoken_sentences import EVALUATION_HZ, Spoken, say
 from models.base import RecognitionWindow, Recognizer, Synthesizer, Voice
 from models.conv_tts.config import SAMPLE_RATE_HZ
 from models.conv_tts.model import load
 from models.registry import load_recognizer
-from server.bench.stats import append_line, record
 from server.text.frontend import TextFrontEnd, TextSegment
 from server.types import Controls
 from training.sentences import held_out, load_prose, load_sentences
 
-RESULTS_PATH = Path("benchmarks/results/long_texts.jsonl")
 PASSAGE_WORDS = (400, 450, 500, 550, 600, 650, 700, 800, 900, 1000)
 MOST_LETTERS_WRONG = 0.45
 MOST_OF_LAST_WORD_WRONG = 0.45
@@ -143,7 +142,7 @@ def main() -> None:
     parser.add_argument("--text-folder", type=Path, required=True)
     parser.add_argument("--passages", type=int, default=len(PASSAGE_WORDS))
     parser.add_argument("--voice", default="Marcus")
-    parser.add_argument("--no-record", action="store_true", help=f"leave {RESULTS_PATH} alone")
+    parser.add_argument("--no-record", action="store_true", help="leave benchmarks/results alone")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model, front_end, recognizer = load("cpu", 1), TextFrontEnd(), load_recognizer("whisper", "cpu", 1)
@@ -164,10 +163,8 @@ def main() -> None:
         "control_passed": sum(int(str(row["control_passed"])) for row in rows),
         "last_words_spoken": sum(bool(row["last_word"]) for row in rows),
     }
-    line = record("long_texts", {"passages": len(rows), "data_hash": digest.hexdigest()[:12]}, figures)
-    print(json.dumps(line))
-    if not arguments.no_record:
-        append_line(RESULTS_PATH, line)
+    config = {"passages": len(rows), "data_hash": digest.hexdigest()[:12]}
+    publish("long_texts", config, figures, keep=not arguments.no_record)
 
 
 if __name__ == "__main__":

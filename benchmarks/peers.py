@@ -10,11 +10,11 @@ group are left out if they are missing:
     pip install --group peers              # pocket-tts (MIT); what Kokoro's network imports
     pip install --no-deps kokoro==0.9.4    # Apache-2.0; its dependencies are its text front end, which is not used
 
-Takes about 8 minutes of one core. Prints tables, and appends a JSON line to benchmarks/results/peers.jsonl (``--no-record`` leaves it out).
+Takes about 8 minutes of one core. Prints tables, and appends a JSON line to benchmarks/results/peers.jsonl
+(``--no-record`` leaves it out).
 """
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -24,11 +24,10 @@ import torch
 
 from benchmarks import peers_ears, peers_voice
 from benchmarks.listening_conditions import data_hash, held_out_sentences, speak_all, voices_of
+from benchmarks.result_lines import publish
 from benchmarks.side_by_side import print_rows
 from models.whisper.model import BEAMS
-from server.bench.stats import append_line, record
 
-RESULTS = Path("benchmarks/results/peers.jsonl")
 KIND = "espeak variants"
 """Of voice that the ears listen to."""
 
@@ -76,10 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "data_hash": data_hash(sentences, [KIND], ["clean"]),
         "packages": {package: installed(package) for package in packages},
     }
-    line = record("peers", config, figures)
-    if not arguments.no_record:
-        append_line(RESULTS, line)
-    print(json.dumps(line))
+    publish("peers", config, figures, keep=not arguments.no_record)
 
 
 if __name__ == "__main__":

@@ -24,16 +24,15 @@ from pathlib import Path
 import torch
 
 from benchmarks.listening_conditions import BABBLE, NON_SPEECH, data_hash, held_out_sentences, voices_of
+from benchmarks.result_lines import publish
 from benchmarks.simulated_stream import Run, chunks, live
 from benchmarks.spoken_streams import SpokenStream, long_streams, non_speech_streams, trailing_silence_clips
 from benchmarks.streaming_measures import Score
 from models.base import Recognizer
 from models.silero_vad import SileroDetector
 from models.whisper.model import EMBEDDED, load
-from server.bench.stats import append_line, record
 from training.ears.voices import VoiceSettings
 
-RESULTS = Path("benchmarks/results/streaming_recognition.jsonl")
 KINDS = ("espeak variants", "espeak settings", "flite settings", "flite kal16")
 LONG_CHUNK_S, SHORT_CHUNK_S = 30.0, 5.0
 PADDED, FIXED = "same windows, 30 s each", "fixed 30 s"
@@ -167,10 +166,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "device": arguments.device,
         "threads": arguments.threads,
     }
-    line = record("streaming_recognition", config, tables)
-    if not arguments.no_record:
-        append_line(RESULTS, line)
-    print(json.dumps(line))
+    publish("streaming_recognition", config, tables, keep=not arguments.no_record)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import numpy as np
 import soxr
 import torch
 
+from benchmarks.result_lines import publish
 from benchmarks.speech_measures import (
     Floats,
     border_click_ratio,
@@ -50,13 +51,11 @@ from models.conv_tts.config import SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.model import WEIGHTS, load
 from models.conv_tts.vocoder import Vocoder
 from models.phones import PAUSES
-from server.bench.stats import append_line, record
 from server.text.frontend import TextFrontEnd
 from training.voice.acoustics import translate
 from training.voice.data import make_utterance, read_words
 from training.voice.flite import FliteSpeech, speak
 
-RESULTS_PATH = Path("benchmarks/results/voice_quality.jsonl")
 Figures = dict[str, float | list[float]]
 TIMED_SENTENCES = 20
 VOWEL_BANDS_HZ = ((100, 1000), (1000, 2000), (2000, 3000), (3000, 7600))
@@ -225,12 +224,11 @@ def measure_speed(model: Synthesizer, front_end: TextFrontEnd, sentences: list[s
     return {name: round(_number(figures, name), 4) for name in ("real_time_factor", "first_chunk_ms_p50")}
 
 
-def _line(sentences: list[str], voices: dict[str, Figures]) -> dict[str, object]:
-    """The result with what is needed to compare it."""
+def _publish(sentences: list[str], voices: dict[str, Figures], *, keep: bool) -> None:
     digest = hashlib.sha256("\n".join(sentences).encode()).hexdigest()[:12]
     config = {"sentences": len(sentences), "data_hash": digest, "threads": 1, "torch": torch.__version__}
     rounded = {name: {key: np.round(value, 4).tolist() for key, value in row.items()} for name, row in voices.items()}
-    return record("voice_quality", config, {"load_average": round(os.getloadavg()[0], 1), "voices": rounded})
+    publish("voice_quality", config, {"load_average": round(os.getloadavg()[0], 1), "voices": rounded}, keep=keep)
 
 
 def main() -> None:
@@ -240,7 +238,7 @@ def main() -> None:
     parser.add_argument("--all-voices", action="store_true", help="the mixtures too, beside their first speaker")
     parser.add_argument("--pictures", type=Path, help="write spectrograms here")
     parser.add_argument("--speed-only", action="store_true", help="no recogniser: seconds instead of minutes")
-    parser.add_argument("--no-record", action="store_true", help=f"leave {RESULTS_PATH} alone")
+    parser.add_argument("--no-record", action="store_true", help="leave benchmarks/results alone")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model, front_end = load("cpu", 1), TextFrontEnd()
@@ -259,10 +257,7 @@ def main() -> None:
             for number, sentence in enumerate(sentences[:2]):
                 draw(model, front_end, voice, sentence, arguments.pictures / f"{voice.name}_{number}.png")
     print_bars(voices)
-    line = _line(sentences, voices)
-    print(json.dumps(line))
-    if not arguments.no_record:
-        append_line(RESULTS_PATH, line)
+    _publish(sentences, voices, keep=not arguments.no_record)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ Prints a table, and appends a JSON line to benchmarks/results/word_error_rate.js
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -40,14 +39,13 @@ from benchmarks.listening_conditions import (
     unheard_strings,
     voices_of,
 )
+from benchmarks.result_lines import publish
 from models.base import RecognitionWindow, Recognizer
 from models.registry import load_recognizer
 from models.silero_vad import SileroDetector
-from server.bench.stats import append_line, record
 from server.bench.word_alignment import align
 from server.bench.words import scored_words
 
-RESULTS = Path("benchmarks/results/word_error_rate.jsonl")
 GATE_PROBABILITY = 0.5
 GATE_SPEECH_FRAMES = 4
 """A window passes the gate with 4 frames (128 ms) of at least this probability of speech."""
@@ -169,10 +167,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         "model": arguments.model,
         "device": arguments.device,
     }
-    line = record("word_error_rate", config, {**figures, "seconds": round(time.perf_counter() - started, 1)})
-    if not arguments.no_record:
-        append_line(RESULTS, line)
-    print(json.dumps(line))
+    publish(
+        "word_error_rate", config, {**figures, "seconds": round(time.perf_counter() - started, 1)}, keep=not arguments.no_record
+    )
 
 
 if __name__ == "__main__":
