@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.result_lines import publish
 from benchmarks.speaker_judges import RATE_HZ, Judge, judges, spread_out
 from benchmarks.speech_measures import recognise, word_error_percent
 from models.base import Pcm, Segment, Synthesizer, Voice
@@ -27,7 +28,6 @@ from models.conv_tts.cloning import speak_together
 from models.conv_tts.model import load
 from models.registry import load_cloner
 from models.silero_vad import SileroDetector
-from server.bench.stats import append_line, record
 from server.engine.cloning import Cloning
 from server.engine.text_feed import read_whole
 from server.text.frontend import TextFrontEnd
@@ -35,7 +35,6 @@ from training.ears.speech import Speaker
 from training.ears.voices import VoiceSettings
 from training.speaker.speakers import HELD_OUT_SPEAKERS
 
-RESULTS_PATH = Path("benchmarks/results/cloning.jsonl")
 SMOKE_SPEAKERS = tuple(pair for pair in HELD_OUT_SPEAKERS if pair[1].engine == "espeak")[:2]
 CLIP = "My brother keeps the old boat behind the house. On Sundays we paint it, and nobody asks how long it will take."
 RECORDED = (
@@ -178,10 +177,7 @@ def main() -> None:
         "data_hash": hashlib.sha256(content.encode()).hexdigest()[:12],
         "torch": torch.__version__,
     }
-    line = record("cloning", config, figures)
-    if not (arguments.smoke or arguments.no_record):
-        append_line(RESULTS_PATH, line)
-    print(json.dumps(line))
+    publish("cloning", config, figures, keep=not (arguments.smoke or arguments.no_record))
 
 
 if __name__ == "__main__":
