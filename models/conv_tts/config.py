@@ -16,6 +16,10 @@ CEPSTRUM_WARP = 0.466
 BAND_CENTRES_HZ = (350.0, 1200.0, 2800.0, 5000.0, 7000.0)
 """Where the voicing values apply; between them they are interpolated, and none is left at 9 kHz."""
 
+MOST_VOICED = 0.997
+"""No sound is pulses alone: with less noise than this, -25 dB, the valleys between harmonics are deeper than in the
+teacher's sound (0.05 dB of mel-cepstral distortion for the voice slt)."""
+
 EDGE_PAUSE_FRAMES = 4
 """Length of the pause before the first word of a segment: 20 ms."""
 

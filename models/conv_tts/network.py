@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kernels.layer_norm import layer_norm
-from models.conv_tts.config import ConvTtsConfig
+from models.conv_tts.config import MOST_VOICED, ConvTtsConfig
 from models.streaming import CausalConv
 
 PITCH_KNOTS = 4
@@ -185,7 +185,7 @@ class ConvTts(nn.Module):
             lengths: [B], how many frames of each row are real; None means all.
 
         Returns:
-            cepstrum [B, T, order], voicing [B, T, bands] in 0..1, and the new state.
+            cepstrum [B, T, order], voicing [B, T, bands] in 0..`MOST_VOICED`, and the new state.
         """
         x = phones + self.position_in(positions) + (speakers @ self.decoder_speaker.weight)[:, None]
         states = []
@@ -195,7 +195,7 @@ class ConvTts(nn.Module):
         y = self.decoder_out(self.decoder_norm(x)).float()
         order = self.config.cepstrum_order
         cepstrum = self.cepstrum_mean + self.cepstrum_spread * y[..., :order]
-        return cepstrum, torch.sigmoid(y[..., order:]), torch.stack(states, 1)
+        return cepstrum, MOST_VOICED * torch.sigmoid(y[..., order:]), torch.stack(states, 1)
 
 
 def position_features(index_frames: Tensor, duration_frames: Tensor) -> Tensor:

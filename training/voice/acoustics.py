@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.conv_tts.config import BAND_CENTRES_HZ, CEPSTRUM_WARP, SAMPLE_RATE_HZ
+from models.conv_tts.config import BAND_CENTRES_HZ, CEPSTRUM_WARP, MOST_VOICED, SAMPLE_RATE_HZ
 from training.voice.flite import FliteSpeech, vocoder_constants
 
 Floats = NDArray[np.float64]
@@ -41,6 +41,9 @@ _ENERGY_TAPS = 64
 _NEPER_PER_DB = np.log(10) / 20
 _LEVEL_DB = {"rms": -0.5, "slt": -5.0, "awb": -1.5}
 """Brings all voices to about -22 dBFS while they speak."""
+_CORRECTION_DB = {"slt": ((0.0, 3.0), (50.0, 3.0), (120.0, 0.0)), "awb": ((6900.0, 0.0), (7500.0, 3.0))}
+"""By voice, (Hz, dB) to draw lines through: what the re-synthesised teacher lacked, on average over time, because the cepstra
+cannot follow steps in its spectrum. Distortion of awb falls by 0.07 dB, of slt by 0.02."""
 
 
 def _grid_hz() -> Floats:
@@ -70,7 +73,7 @@ def _band_fit(top_hz: float) -> tuple[NDArray[np.bool_], Floats]:
 def to_bands(share: Floats, top_hz: float = SOURCE_RATE_HZ / 2) -> Floats:
     """Voicing [N, bands] from the periodic share of power [N, points] at `GRID_HZ`, of which all below ``top_hz`` is used."""
     inside, fit = _band_fit(top_hz)
-    return np.asarray(np.square((np.sqrt(share[:, inside]) @ fit).clip(0, 1)))
+    return np.asarray(np.square((np.sqrt(share[:, inside]) @ fit).clip(0, 1)).clip(0, MOST_VOICED))
 
 
 def pack(cepstra: Floats, voicing: Floats, log_f0: Floats) -> NDArray[np.float16]:
@@ -154,8 +157,15 @@ def translate(speech: FliteSpeech, voice: str, order: int) -> tuple[Floats, Floa
     gain = np.log(constants.gain / 32768 * np.sqrt(SAMPLE_RATE_HZ / SOURCE_RATE_HZ))
     sound = _filter_log_amplitude(speech.mel_cepstrum.astype(np.float64), constants.alpha, constants.beta) + gain
     sound = np.logaddexp(2 * sound + np.log(power), 2 * _NEPER_PER_DB * _FLOOR_DB) / 2
-    sound = with_air(sound) + _LEVEL_DB[voice] * _NEPER_PER_DB
+    sound = with_air(sound) + (_LEVEL_DB[voice] + _correction_db(voice)) * _NEPER_PER_DB
     return to_cepstra(sound, order), to_bands(pulses / power), continuous_log_f0(speech.f0_hz)
+
+
+@cache
+def _correction_db(voice: str) -> Floats:
+    """[points] of `_CORRECTION_DB`."""
+    hz, db = zip(*_CORRECTION_DB.get(voice, ((0.0, 0.0),)), strict=True)
+    return np.asarray(np.interp(GRID_HZ, hz, db))
 
 
 def with_air(log_amplitude: Floats) -> Floats:
