@@ -92,6 +92,8 @@ class Run:
     windows: int
     encoded_s: float
     tokens: int
+    operations: int = 0
+    """Floating-point operations of the model; 0: they were not counted."""
 
 
 def live(model: Recognizer, detector: SpeechDetector, pcm: Floats, *, interim: bool, padded_s: float = 0.0) -> Run:

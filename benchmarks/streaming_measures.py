@@ -85,6 +85,7 @@ class Score:
     cpu_s: float = 0.0
     encoded_s: float = 0.0
     tokens: int = 0
+    operations: int = 0
     partial_lags_s: list[float] = field(default_factory=list)
     final_latencies_s: list[float] = field(default_factory=list)
     word_time_errors_s: list[float] = field(default_factory=list)
@@ -95,6 +96,7 @@ class Score:
         self.cpu_s += run.cpu_s
         self.encoded_s += run.encoded_s
         self.tokens += run.tokens
+        self.operations += run.operations
         self.shown += shows.shown
         self.changed += shows.changed
         said, heard = stream.words, shows.words
@@ -139,7 +141,8 @@ class Score:
             "final latency p90, s": _rank(self.final_latencies_s, 90, 2),
             "word time p50, ms": _rank([1000 * error for error in self.word_time_errors_s], 50, 0),
             "word time p90, ms": _rank([1000 * error for error in self.word_time_errors_s], 90, 0),
-            "model seconds per hour": round(self.cpu_s / hours, 1),
+            "model seconds per hour": round(self.cpu_s / hours, 1) if self.cpu_s else None,
+            "10^12 operations per hour": round(self.operations / hours / 1e12, 2) if self.operations else None,
             "encoded seconds per hour": round(self.encoded_s / hours, 1),
             "tokens per hour": round(self.tokens / hours),
         }

@@ -7,7 +7,7 @@ and inside them; clips of one sentence with 1 to 31 s of silence behind it; stre
 Ways through the same weights: dynamic chunking as the server does it, with partial texts and without; the same windows
 filled with silence to 30 s, as Whisper's own code fills them; windows of 30 s and of 5 s one after another. Time is
 simulated (`benchmarks.simulated_stream`), so latencies are audio time and the same on every machine; model seconds are
-processor time and are not.
+processor time and are not. ``--count-operations`` counts the model's floating-point operations instead of them.
 
 Prints a table for each set, and appends a JSON line to benchmarks/results/streaming_recognition.jsonl
 (``--no-record`` leaves it out).
@@ -19,9 +19,11 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from benchmarks.listening_conditions import BABBLE, NON_SPEECH, data_hash, held_out_sentences, voices_of
 from benchmarks.result_lines import publish
@@ -73,6 +75,24 @@ def ways(folder: Path, device: str, chosen: Sequence[str]) -> dict[str, Way]:
     return {title: every[name] for name, title in WAYS.items() if name in chosen}
 
 
+def attention_operations(query: list[int], keys: list[int], values: list[int], *_: object, **__: object) -> int:
+    """Of fused attention on CPUs, which torch does not count by itself."""
+    counted: int = sdpa_flop_count(query, keys, values)  # type: ignore[no-untyped-call]
+    return counted
+
+
+def counted(way: Way) -> Way:
+    """The same way with its operations counted, and without its processor time, which counting multiplies."""
+    fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+
+    def run(stream: SpokenStream) -> Run:
+        with FlopCounterMode(display=False, custom_mapping={fused: attention_operations}) as counter:
+            result = way(stream)
+        return replace(result, operations=counter.get_total_flops(), cpu_s=0.0)
+
+    return run
+
+
 def measure(streams: Iterable[SpokenStream], compared: dict[str, Way], title: str, verbose: bool) -> Table:
     """A row of figures for each way."""
     scores = {name: Score() for name in compared}
@@ -95,7 +115,7 @@ def compare_compute(table: Table) -> None:
     for name in (PADDED, FIXED):
         base = table.get(name)
         for row in table.values():
-            for figure in ("model seconds", "encoded seconds"):
+            for figure in ("model seconds", "encoded seconds", "10^12 operations"):
                 whole, part = base and base[f"{figure} per hour"], row[f"{figure} per hour"]
                 row[f"{figure} / {name}"] = round(part / whole, 3) if whole and part is not None else None
 
@@ -127,6 +147,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, default=EMBEDDED, help="folder of a Whisper checkpoint")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="of torch; more are slower beside other work")
+    parser.add_argument("--count-operations", action="store_true", help="instead of processor time")
     parser.add_argument("--verbose", action="store_true", help="print the texts")
     parser.add_argument("--no-record", action="store_true", help="print only, append no line of results")
     parser.add_argument("--smoke", action="store_true", help="a few sentences, to see that it works; appends no line")
@@ -140,6 +161,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(argv)
     torch.set_num_threads(arguments.threads)
     compared = ways(arguments.weights, arguments.device, arguments.ways)
+    if arguments.count_operations:
+        compared = {name: counted(way) for name, way in compared.items()}
     voices = mixed_voices(arguments.engines)
     sentences = held_out_sentences(arguments.text_folder, max(arguments.sentences, arguments.clips))
     parts: dict[str, Iterable[SpokenStream]] = {}
