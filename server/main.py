@@ -22,6 +22,7 @@ from server.keys import KeyStore
 if TYPE_CHECKING:
     import uvicorn
 
+    from models.base import Synthesizer
     from server.engine.engine import Engine
     from server.own_voices import OwnVoices
     from server.services import Services
@@ -53,6 +54,17 @@ def own_voices(settings: Settings) -> "OwnVoices":
 def trained_voices(settings: Settings) -> list[Path]:
     """Files of voices that were made from recordings (`training.voice.adapt`), in a stable order."""
     return sorted((settings.data_dir / "trained-voices").glob("*.safetensors"))
+
+
+def load_speech(settings: Settings, device: str, max_slots: int) -> "Synthesizer":
+    """The speech model with the voices made from recordings. Raises ConfigError for a file that cannot be used."""
+    from models.registry import load_synthesizer
+    from models.weights import WeightsError
+
+    try:
+        return load_synthesizer(settings.speech_model, device, max_slots, trained_voices(settings))
+    except WeightsError as error:
+        raise ConfigError(str(error)) from None
 
 
 def check_exposure(settings: Settings, keys: KeyStore) -> None:
@@ -94,7 +106,7 @@ def build(settings: Settings) -> "Services":
     check_exposure(settings, keys)
     import torch
 
-    from models.registry import load_cloner, load_recognizer, load_synthesizer
+    from models.registry import load_cloner, load_recognizer
     from models.silero_vad import SileroDetector
     from server.engine.cloning import Cloning
     from server.engine.engine import Engine
@@ -107,7 +119,7 @@ def build(settings: Settings) -> "Services":
     device = choose_device(settings.device)
     torch.set_num_threads(settings.threads)
     limits = settings.limits
-    synthesizer = load_synthesizer(settings.speech_model, device, limits.max_speech_sessions, trained_voices(settings))
+    synthesizer = load_speech(settings, device, limits.max_speech_sessions)
     recognizer = load_recognizer(settings.recognition_model, device, max_batch=16)
     metrics, detector = Metrics(), SileroDetector()
     front_end = TextFrontEnd({voice.tongue for voice in synthesizer.info.voices})

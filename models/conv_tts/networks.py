@@ -8,6 +8,7 @@ from pathlib import Path
 from models.base import Segment, SpeechFrames, SynthesizerInfo, Voice
 from models.conv_tts.model import WEIGHTS, ConvTtsSynthesizer
 from models.conv_tts.model import load as load_network
+from models.weights import WeightsError
 
 
 class ConvTtsNetworks:
@@ -58,8 +59,7 @@ def load(device: str, max_slots: int, voice_files: Sequence[Path] = ()) -> ConvT
     """The embedded voices, English and others, and one more for each file of a voice made from recordings.
 
     Raises:
-        WeightsError: weights do not fit this code.
-        ValueError: a file holds no voice, or two hold the same.
+        WeightsError: weights do not fit this code, a file holds no voice, or two hold the same.
     """
     package = load_network(device, max_slots)
     networks = {"": package}
@@ -69,6 +69,6 @@ def load(device: str, max_slots: int, voice_files: Sequence[Path] = ()) -> ConvT
         trained = load_network(device, max_slots, path)
         ids = {voice.id for network in networks.values() for voice in network.info.voices}
         if path.stem in networks or not ids.isdisjoint(voice.id for voice in trained.info.voices):
-            raise ValueError(f"{path} holds the same voice as another file")
+            raise WeightsError(f"{path} holds the same voice as another file")
         networks[path.stem] = trained
     return ConvTtsNetworks(networks) if len(networks) > 1 else package

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from models.base import Voice
-from models.weights import read_metadata
+from models.weights import WeightsError, read_metadata
 
 
 def read_voices(speakers: Sequence[str]) -> tuple[Voice, ...]:
@@ -31,10 +31,10 @@ def voices_record(voices: Sequence[Voice]) -> dict[str, str]:
 
 
 def read_file_voices(path: Path) -> tuple[Voice, ...]:
-    """The voices that `voices_record` wrote into a file, in a network named like the file. ValueError: there are none."""
+    """The voices that `voices_record` wrote into a file, in a network named like the file. WeightsError: there are none."""
     records = json.loads(read_metadata(path).get("voices", "[]"))
     if not records:
-        raise ValueError(f"{path} names no voice: it was not made by training.voice.adapt or exported with voices")
+        raise WeightsError(f"{path} names no voice: it was not made by training.voice.adapt or exported with voices")
     return tuple(Voice(speakers=tuple(record.pop("speakers").items()), network=path.stem, **record) for record in records)
 
 

@@ -14,7 +14,7 @@ from server.config import load_settings
 from server.errors import InvalidRequest
 from server.keyterms import checked_keyterms
 from server.locales import primary_language
-from server.main import own_voices, trained_voices
+from server.main import load_speech, own_voices
 from server.text.delivery import checked_emotion
 from server.types import (
     MP3_BIT_RATES_BPS,
@@ -180,11 +180,10 @@ async def _transcribe(data: bytes, keyterms: tuple[str, ...], device: str | None
 
 def voices(as_json: AsJson = False) -> None:
     """List the voices that the installed model speaks with, and those that were cloned on this machine."""
-    from models.registry import load_synthesizer
     from server.voices import VoiceStore
 
     settings = load_settings()
-    stock = load_synthesizer(settings.speech_model, "cpu", 1, trained_voices(settings)).info.voices
+    stock = load_speech(settings, "cpu", 1).info.voices
     store = VoiceStore(stock, own_voices(settings)).of("")
     rows = [
         {"id": voice.id, "name": voice.name, "locale": voice.locale, "gender": voice.gender, "description": voice.description}

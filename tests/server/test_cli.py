@@ -12,6 +12,7 @@ from models.base import Hypothesis, RecognitionWindow
 from models.whisper.model import WhisperRecognizer
 from server.bench.process import ServerProcess
 from server.cli.app import app
+from server.config import ConfigError
 
 runner = CliRunner()
 
@@ -115,3 +116,12 @@ def test_bench_measures_a_running_server(descant_server: ServerProcess) -> None:
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert [row["config"]["streams"] for row in rows] == [1, 2]
     assert all(row["errors"] == 0 and row["first_byte_ms"]["p50"] > 0 for row in rows)
+
+
+def test_a_trained_voice_that_cannot_be_read_is_said_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "data" / "trained-voices" / "broken.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"not weights")
+    refused = runner.invoke(app, ["voices"])
+    assert isinstance(refused.exception, ConfigError)
+    assert "broken.safetensors is not a readable safetensors file" in str(refused.exception)

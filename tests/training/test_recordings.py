@@ -3,16 +3,19 @@
 import wave
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from cartesia import Cartesia
 from numpy.typing import NDArray
 
 from models.base import Voice
 from models.conv_tts.config import EDGE_PAUSE_FRAMES, FRAME_MS
 from models.conv_tts.network import ConvTts
 from models.phones import PHONES
-from models.registry import load_synthesizer
+from models.pitch import track_pitch
+from server.bench.process import ServerProcess
 from training.ears.synthesizers import Espeak
 from training.voice.acoustics import pack
 from training.voice.adapt import adapt, save_voice
@@ -201,9 +204,17 @@ def test_the_recipe_makes_a_voice_that_a_server_speaks_with(folder: Folder, tmp_
     adapted = adapt(folder.network, [utterance for _, utterance in used], "id-1", steps=3)
     assert adapted.nearest_speaker in folder.network.config.speakers
     assert adapted.after["spectrum"] < adapted.before["spectrum"]
-    file = tmp_path / "anybody.safetensors"
+    file = tmp_path / "trained-voices" / "anybody.safetensors"
     save_voice(file, adapted.network, Voice("id-1", "Anybody", "", "en", "en-US", "masculine", (("id-1", 1.0),)))
-    model = load_synthesizer("conv_tts", "cpu", 1, [file])
-    assert (model.info.voices[-1].name, model.info.voices[-1].network) == ("Anybody", "anybody")
     recorded = np.concatenate([u.frames[u.frames[:, 32] > 0.3, -1] for _, u in used]).astype(np.float64).mean()
     assert abs(float(adapted.network.speaker_log_f0[0]) - recorded) < 0.05
+    with (
+        ServerProcess.start("--device=cpu", environment={"DESCANT_DATA_DIR": str(tmp_path)}) as server,
+        Cartesia(api_key="any", base_url=server.url, websocket_base_url=server.websocket_url) as client,
+    ):
+        assert [voice.name for voice in client.voices.list()].count("Anybody") == 1
+        audio: Any = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 16000}
+        answer = client.tts.generate(model_id="sonic-turbo", transcript=TEXTS[0], voice="id-1", output_format=audio)
+        spoken = np.frombuffer(answer.read(), "<i2").astype(np.float32) / 32768
+    f0_hz = track_pitch(spoken, 16000, 80).f0_hz
+    assert abs(np.log(f0_hz[f0_hz > 0]).mean() - recorded) < 0.15
