@@ -1,8 +1,10 @@
 """Measures of synthetic speech that need no listener."""
 
 import re
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from itertools import pairwise
+from multiprocessing import get_context
 from typing import Any
 
 import jiwer
@@ -38,6 +40,12 @@ def recognise(pcm_16k: Floats) -> str:
     decoder.end_utt()
     hypothesis = decoder.hyp()
     return plain_words(hypothesis.hypstr) if hypothesis else ""
+
+
+def recognise_all(recordings: list[Floats]) -> list[str]:
+    """What `recognise` hears in each, on all cores of the machine."""
+    with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:
+        return list(pool.map(recognise, recordings, chunksize=4))
 
 
 def word_error_percent(references: list[str], heard: list[str]) -> float:

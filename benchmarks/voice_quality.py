@@ -32,7 +32,7 @@ from benchmarks.speech_measures import (
     octave_levels_db,
     periodicity,
     pitch_error_cents,
-    recognise,
+    recognise_all,
     word_error_percent,
 )
 from benchmarks.spoken_sentences import (
@@ -94,8 +94,8 @@ def evaluate_voice(model: Synthesizer, front_end: TextFrontEnd, voice: Voice, se
     octaves = octave_levels_db(np.concatenate(ours)) - octave_levels_db(np.concatenate(theirs))
     octaves -= octaves.mean()
     figures: Figures = {
-        "wer_percent": word_error_percent(sentences, [recognise(pcm) for pcm in ours]),
-        "teacher_wer_percent": word_error_percent(sentences, [recognise(pcm) for pcm in theirs]),
+        "wer_percent": word_error_percent(sentences, recognise_all(ours)),
+        "teacher_wer_percent": word_error_percent(sentences, recognise_all(theirs)),
         "octaves_db": octaves.tolist(),
         "fricative_periodicity": _mean_periodicity(ours, [s.spans_s(FRICATIVES) for s in spoken]),
         "teacher_fricative_periodicity": _mean_periodicity(theirs, [teacher_spans_s(s, FRICATIVES) for s in sources]),
@@ -187,27 +187,29 @@ def _words_samples(spoken: Spoken) -> int:
     return sum(time.end_samples - time.start_samples for phone, time in pairs if phone.symbol not in PAUSES)
 
 
-def draw(model: Synthesizer, front_end: TextFrontEnd, voice: Voice, sentence: str, path: Path) -> None:
-    """Spectrograms of our voice (0..12 kHz) above the teacher's (0..8 kHz)."""
+def draw(model: Synthesizer, voice: Voice, sentence: str, path: Path) -> None:
+    """Spectrograms, 0..8 kHz, of the teacher's sound, of its copy and of our voice, all with the teacher's durations."""
     import matplotlib
+    from PIL import Image
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    spoken = say(model, voice, segments_of(front_end, sentence))
-    source = _samples(speak(voice.speakers[0][0], sentence))
-    figure, axes = plt.subplots(2, 1, figsize=(16, 10))
-    for axis, pcm, rate_hz, label in (
-        (axes[0], spoken.pcm, SAMPLE_RATE_HZ, f"{voice.name} (conv_tts)"),
-        (axes[1], source, EVALUATION_HZ, f"flite {voice.speakers[0][0]}"),
-    ):
-        axis.specgram(pcm + 1e-6, NFFT=512, Fs=rate_hz, noverlap=448, vmin=-130, vmax=-40, cmap="magma")
-        axis.set_title(f"{label}: {sentence}")
-    for phone, times in zip(spoken.phones, spoken.times, strict=True):
-        axes[0].text(times.start_samples / SAMPLE_RATE_HZ, 11_300, phone.symbol, color="white", fontsize=9)
-    figure.tight_layout()
-    figure.savefig(path, dpi=70)
+    teacher, words = voice.speakers[0][0], read_words(sentence)
+    utterance = make_utterance(words, teacher, ConvTtsConfig()) if words else None
+    if words is None or utterance is None:
+        return
+    speech = speak(teacher, words.text, words.arpabet)
+    ours, source = _in_step(say(model, voice, [timed_segment(utterance)]).at_16_khz(), _samples(speech))
+    copied, _ = _in_step(_copy(speech, teacher), _samples(speech))
+    figure, axes = plt.subplots(3, 1, figsize=(11, 8), sharex=True, layout="constrained")
+    for axis, pcm, label in zip(axes, (source, copied, ours), (f"flite {teacher}", "copy", voice.name), strict=True):
+        axis.specgram(pcm[-len(source) :] + 1e-6, NFFT=400, Fs=EVALUATION_HZ, noverlap=320, vmin=-120, vmax=-40, cmap="gray_r")
+        axis.set_ylabel(label)
+    axes[0].set_title(sentence)
+    figure.savefig(path, dpi=72)
     plt.close(figure)
+    Image.open(path).convert("L").quantize(16).save(path, optimize=True)
 
 
 def print_bars(voices: dict[str, Figures]) -> None:
@@ -236,7 +238,7 @@ def main() -> None:
     parser.add_argument("--text-folder", type=Path, required=True, help="folder with sentences.en.txt")
     parser.add_argument("--sentences", type=int, default=100)
     parser.add_argument("--all-voices", action="store_true", help="the mixtures too, beside their first speaker")
-    parser.add_argument("--pictures", type=Path, help="write spectrograms here")
+    parser.add_argument("--pictures", type=Path, help="write spectrograms of the first sentence here")
     parser.add_argument("--speed-only", action="store_true", help="no recogniser: seconds instead of minutes")
     parser.add_argument("--no-record", action="store_true", help="leave benchmarks/results alone")
     arguments = parser.parse_args()
@@ -254,8 +256,7 @@ def main() -> None:
             print(f"  {name:32s}{np.round(value, 3 if isinstance(value, list) else 4)}", flush=True)
         if arguments.pictures:
             arguments.pictures.mkdir(parents=True, exist_ok=True)
-            for number, sentence in enumerate(sentences[:2]):
-                draw(model, front_end, voice, sentence, arguments.pictures / f"{voice.name}_{number}.png")
+            draw(model, voice, sentences[0], arguments.pictures / f"{voice.name.lower()}.png")
     print_bars(voices)
     _publish(sentences, voices, keep=not arguments.no_record)
 
