@@ -45,16 +45,17 @@ bench: setup
 
 train: train-voice train-ears
 
-# Needs Debian's libflite1. Text is a folder with sentences.en.txt, one sentence a line (such as Common Voice's, CC0).
-# Stopped at any point, the same command goes on from there. DEVICE=cuda trains on a GPU; MINUTES is wall time in all.
+# Needs Debian's libflite1. Text is a folder with sentences.en.txt, one sentence a line (such as Common Voice's, CC0), and
+# prose.en.txt. Stopped at any point, the same command goes on from there, and it ends with the table against the bars.
+# DEVICE=cuda trains on a GPU (bf16 there too); MINUTES is wall time of training in all.
 VOICE := data/voice
 DEVICE := cpu
-MINUTES := 150
+MINUTES := 180
 train-voice: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m training.voice.train --data-folder $(VOICE) data --text-folder $(TEXT)
 	OMP_NUM_THREADS=1 $(BIN)/python -m training.voice.train --data-folder $(VOICE) train --minutes $(MINUTES) --device $(DEVICE)
 	$(BIN)/python -m training.voice.train --data-folder $(VOICE) export
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.voice_quality --text-folder $(TEXT) --sentences 300
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.voice_quality --text-folder $(TEXT) --sentences 300 --no-record
 
 # Eight hours of two cores: one run from nothing, one from its weights, each for the minutes below. Also needs what
 # train-voice needs, and Debian's festival with festvox-kdlpc16k. On a GPU: EARS_TRAIN='python -m training.ears.train

@@ -1,7 +1,7 @@
 """Trains the embedded voice: data, train, export. ``make train-voice TEXT=folder`` does all and evaluates.
 
-    python -m training.voice.train data --text-folder FOLDER --hours 6.5
-    python -m training.voice.train train --minutes 75 [--device cuda] [--init OTHER.pt]
+    python -m training.voice.train data --text-folder FOLDER --hours 6
+    python -m training.voice.train train --minutes 180 [--device cuda] [--init OTHER.pt]
     python -m training.voice.train export
     python -m training.voice.train --voice multi train --minutes 120    (data: `training.voice.espeak`)
 
@@ -300,7 +300,7 @@ def main() -> None:
     data.add_argument("--text-folder", type=Path, required=True)
     data.add_argument("--hours", type=float, default=6.0)
     learn = steps.add_parser("train", help="train, or go on training")
-    learn.add_argument("--minutes", type=float, default=75.0)
+    learn.add_argument("--minutes", type=float, default=180.0)
     learn.add_argument("--seed", type=int, default=1)
     learn.add_argument("--peak-learning-rate", type=float, default=PEAK_LEARNING_RATE)
     learn.add_argument("--init", type=Path, help="start from the weights of this checkpoint")
