@@ -215,6 +215,6 @@ def test_the_recipe_makes_a_voice_that_a_server_speaks_with(folder: Folder, tmp_
         assert [voice.name for voice in client.voices.list()].count("Anybody") == 1
         audio: Any = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 16000}
         answer = client.tts.generate(model_id="sonic-turbo", transcript=TEXTS[0], voice="id-1", output_format=audio)
-        spoken = np.frombuffer(answer.read(), "<i2").astype(np.float32) / 32768
-    f0_hz = track_pitch(spoken, 16000, 80).f0_hz
+        spoken = np.frombuffer(answer.read(), "<i2") / 32768
+    f0_hz = track_pitch(spoken.astype(np.float32), 16000, 80).f0_hz
     assert abs(np.log(f0_hz[f0_hz > 0]).mean() - recorded) < 0.15
