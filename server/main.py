@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from models.base import Synthesizer
-    from server.engine.engine import Engine
+    from server.engine.interface import AnyEngine
     from server.own_voices import OwnVoices
     from server.services import Services
 
@@ -139,7 +139,7 @@ def build(settings: Settings) -> "Services":
 
 
 @contextlib.asynccontextmanager
-async def running_engine(services: "Services") -> AsyncIterator["Engine"]:
+async def running_engine(services: "Services") -> AsyncIterator["AnyEngine"]:
     """The engine alone, for commands that need no listening server."""
     await services.engine.start()
     try:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from server.catalog import Catalog
 from server.config import Settings
-from server.engine.cloning import Cloning
-from server.engine.engine import Engine
+from server.engine.interface import AnyCloning, AnyEngine
 from server.keys import KeyStore
 from server.metrics import Metrics
 from server.pronunciations import PronunciationStore
@@ -14,11 +13,11 @@ from server.voices import VoiceStore
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    engine: Engine
+    engine: AnyEngine
     voices: VoiceStore
     catalog: Catalog
     keys: KeyStore
     settings: Settings
     metrics: Metrics
     pronunciations: PronunciationStore
-    cloning: Cloning
+    cloning: AnyCloning

@@ -15,7 +15,7 @@ from server.errors import DescantError, InvalidRequest
 from server.types import Encoding, TranscriptEvent, TranscriptionRequest, TurnSettings
 
 if TYPE_CHECKING:
-    from server.engine.hearing import TranscriptStream
+    from server.engine.interface import AudioStream
 
 NORMAL_CLOSE = 1000
 _SLICE_BYTES = 32 * 1024
@@ -49,20 +49,21 @@ async def listen_socket(websocket: WebSocket, dialect: Dialect) -> None:
     call = call_of(websocket.scope)
     link = Link(websocket, call, call.services.settings.limits.transcription_idle_s)
     try:
-        session = _open(call, link, websocket, dialect)
+        session = await _open(call, link, websocket, dialect)
     except InvalidRequest as error:
         await _refuse(error, call, link)
         return
     await session.run()
 
 
-def _open(call: Call, link: Link, websocket: WebSocket, dialect: Dialect) -> "_Session":
+async def _open(call: Call, link: Link, websocket: WebSocket, dialect: Dialect) -> "_Session":
     """Admit the stream; raises whatever is wrong with the handshake."""
     request, encoding, rate_hz = dialect.open(call, websocket)
     stream = call.services.engine.transcribe(request)
     try:
+        await stream.opened()
         chain = InputChain(encoding, rate_hz, stream.sample_rate_hz)
-    except Exception:
+    except BaseException:
         stream.cancel()
         raise
     return _Session(call, link, dialect, stream, chain)
@@ -78,7 +79,7 @@ async def _refuse(error: InvalidRequest, call: Call, link: Link) -> None:
 
 
 class _Session:
-    def __init__(self, call: Call, link: Link, dialect: Dialect, stream: "TranscriptStream", chain: InputChain) -> None:
+    def __init__(self, call: Call, link: Link, dialect: Dialect, stream: "AudioStream", chain: InputChain) -> None:
         self._call = call
         self._link = link
         self._dialect = dialect

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from server.audio.off_loop import encoded
+from server.audio.off_loop import encoded, finished
 from server.audio.output import OutputChain
 from server.metrics import stage_durations_s
 from server.services import Services
@@ -28,7 +28,7 @@ OutputEvent = EncodedAudio | SpokenTimes | SpeechFlushed
 
 
 class SpeechOutput:
-    """A `SpeechStream` together with the client's audio format.
+    """A speaking context together with the client's audio format.
 
     Building it admits the session: Busy, ShuttingDown and format errors come from
     here, before any byte.
@@ -55,7 +55,7 @@ class SpeechOutput:
             ready = await self._encode(event)
             if ready is not None:
                 yield ready
-        tail = self.chain.finish()
+        tail = await finished(self.chain)
         if tail:
             yield EncodedAudio(tail, self._flush_index)
 

@@ -21,7 +21,7 @@ from server.locales import primary_subtag
 from server.types import Transcript, TranscriptionRequest
 
 if TYPE_CHECKING:
-    from server.engine.hearing import TranscriptStream
+    from server.engine.interface import AudioStream
 
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _MAX_FIELDS = 64
@@ -98,9 +98,8 @@ def _decoder(request: Request, call: Call, upload: UploadFile) -> Callable[[], P
     return decode
 
 
-async def _transcribe(
-    stream: "TranscriptStream", transcription: TranscriptionRequest, decode: Callable[[], Pcm]
-) -> dict[str, Any]:
+async def _transcribe(stream: "AudioStream", transcription: TranscriptionRequest, decode: Callable[[], Pcm]) -> dict[str, Any]:
+    await stream.opened()
     pcm = await asyncio.to_thread(decode)
     feeder = asyncio.create_task(_feed(stream, pcm))
     try:
@@ -120,7 +119,7 @@ async def _transcribe(
     return body
 
 
-async def _feed(stream: "TranscriptStream", pcm: Pcm) -> None:
+async def _feed(stream: "AudioStream", pcm: Pcm) -> None:
     step = _FEED_S * FILE_RATE_HZ
     for start in range(0, len(pcm), step):
         await stream.feed(pcm[start : start + step])

@@ -13,7 +13,6 @@ from rich.console import Console
 from server.config import Settings, load_settings, unknown_environment
 from server.main import Listening, build, check_exposure, check_ports, key_store
 from server.main import serve as run_server
-from server.services import Services
 
 
 def _help(setting: str) -> str:
@@ -62,7 +61,7 @@ def _describe(listening: Listening) -> dict[str, Any]:
     scheme = "http" if services.settings.tls_certificate is None else "https"
     return {
         "version": version("descant"),
-        "device": _device(services),
+        "device": services.engine.device,
         "url": f"{scheme}://{host}:{listening.http_port}",
         "grpc": f"{host}:{listening.grpc_port}" if listening.grpc_port is not None else None,
         "metrics": f"http://{host}:{listening.metrics_port}/metrics" if listening.metrics_port is not None else None,
@@ -103,10 +102,6 @@ def _announce(listening: Listening) -> None:
         "Stop with Ctrl-C.",
     ]
     print("\n".join(lines), flush=True)
-
-
-def _device(services: Services) -> str:
-    return services.engine.snapshot().models[0].device
 
 
 def _ids_by_family(table: Any) -> dict[str, str]:

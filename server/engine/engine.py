@@ -128,6 +128,10 @@ class Engine:
     def ready(self) -> bool:
         return self._started and not self._draining
 
+    @property
+    def device(self) -> str:
+        return self._owners[0].device
+
     def speak(self, request: SpeechRequest) -> SpeechStream:
         """Open a context. Raises Busy (with retry_after_s) or ShuttingDown before anything is sent."""
         self._refuse_unless_ready()

@@ -49,6 +49,9 @@ class TranscriptStream:
         self._on_cancel = on_cancel
         self._closed = False
 
+    async def opened(self) -> None:
+        """Admitted it is by whoever made it."""
+
     async def feed(self, pcm: Pcm) -> None:
         """More audio, float32 mono at ``sample_rate_hz``; waits while too much is pending."""
         piece = int(PIECE_S * self.sample_rate_hz)

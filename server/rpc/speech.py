@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from server.audio.off_loop import encoded
+from server.audio.off_loop import encoded, finished
 from server.audio.output import OutputChain, check_format
 from server.errors import DescantError
 from server.metrics import stage_durations_s
@@ -17,7 +17,7 @@ from server.services import Services
 from server.types import SpeechEvent, SpeechFlushed, SpokenAudio, SpokenTimes, StageTimes, WordTime
 
 if TYPE_CHECKING:
-    from server.engine.streams import SpeechStream
+    from server.engine.interface import SpeechContext
 
 MAX_CHUNK_BYTES = 64 * 1024
 """A multiple of every sample size; far below the 4 MiB that clients take at most unless told otherwise."""
@@ -50,7 +50,7 @@ class _Synthesis:
     """One admitted context: text from the client to the stream, what is spoken to the client."""
 
     def __init__(
-        self, call: Call, family: str, wanted: speech_pb2.WantedTimes, stream: "SpeechStream", chain: OutputChain
+        self, call: Call, family: str, wanted: speech_pb2.WantedTimes, stream: "SpeechContext", chain: OutputChain
     ) -> None:
         self._call = call
         self._family = family
@@ -71,7 +71,7 @@ class _Synthesis:
             if self._failure is not None:
                 raise self._failure
             if not self._cancelled:
-                await self._send(self._audio(self._chain.finish()))
+                await self._send(self._audio(await finished(self._chain)))
             await self._send([Response(done=self._done())])
         finally:
             reader.cancel()

@@ -16,7 +16,7 @@ from server.turns import turn_settings
 from server.types import Transcript, TranscriptEvent, Turn
 
 if TYPE_CHECKING:
-    from server.engine.hearing import TranscriptStream
+    from server.engine.interface import AudioStream
 
 SLICE_BYTES = 32 * 1024
 """Audio decoded at once: at most 4 s, a few milliseconds of work."""
@@ -38,6 +38,7 @@ class TranscriptionService(speech_pb2_grpc.TranscriptionServicer):
             request = transcription_request(config, call)
             stream = call.services.engine.transcribe(request)
             try:
+                await stream.opened()
                 chain = InputChain(encoding, config.sample_rate, stream.sample_rate_hz)
                 await context.send_initial_metadata((("x-request-id", call.request_id),))
                 given = given_turns(config.turns) if config.HasField("turns") else None
@@ -49,7 +50,7 @@ class TranscriptionService(speech_pb2_grpc.TranscriptionServicer):
 class _Listening:
     """One admitted stream: audio from the client to the stream, transcripts to the client."""
 
-    def __init__(self, call: Call, given_turns: dict[str, float] | None, stream: "TranscriptStream", chain: InputChain) -> None:
+    def __init__(self, call: Call, given_turns: dict[str, float] | None, stream: "AudioStream", chain: InputChain) -> None:
         self._call = call
         self._given_turns = given_turns
         self._stream = stream
