@@ -136,7 +136,6 @@ class Espeak:
         self._starts: list[tuple[str, int]] = []
         self._words: list[tuple[int, int]] = []
         self._callback = _EspeakCallback(self._receive)  # kept: ctypes does not hold a reference
-        self._lib.espeak_SetSynthCallback(self._callback)
 
     def _receive(self, wave: "ctypes._Pointer[ctypes.c_short]", count: int, events: object) -> int:
         if count > 0:
@@ -154,6 +153,7 @@ class Espeak:
 
     def speak(self, text: str, voice: str, rate: int = 175, pitch: int = 50, pitch_range: int = 50) -> Speech:
         """``voice`` is an identifier such as ``gmw/en-US+m3``. Raises ValueError if there is none."""
+        self._lib.espeak_SetSynthCallback(self._callback)  # of this instance, should there be several in turn
         if self._lib.espeak_SetVoiceByName(voice.encode()) != 0:
             raise ValueError(f"espeak-ng has no voice {voice!r}")
         for parameter, value in ((_RATE, rate), (_PITCH, pitch), (_RANGE, pitch_range)):

@@ -189,12 +189,12 @@ def main() -> None:
         spellings = words.spellings
     output = arguments.folder / f"{language}.safetensors"
     if arguments.lexicon_only:
-        print(write_lexicon(arguments.folder / f"{language}.txt", words, letter_to_sound(language)), "entries")
+        print(write_lexicon(arguments.folder / f"{language}.txt", words, letter_to_sound(language), language), "entries")
         return
     network, score = train(spellings, arguments.epochs, arguments.channels, output)
     entries = 0
     if language != "en":
-        entries = write_lexicon(arguments.folder / f"{language}.txt", words, network.frozen())
+        entries = write_lexicon(arguments.folder / f"{language}.txt", words, network.frozen(), language)
     trained_words = len(spellings) - score.words
     seconds = time.monotonic() - started
     size_bytes = output.stat().st_size

@@ -1,7 +1,7 @@
 """The words of a text with espeak-ng's pronunciations, and the small lexicon of those that a network gets wrong.
 
-A word is said alone, but one that sentences say in another way, three times at least, is said in the
-way most common there: function words are weak. Numbers and letters are added, held-out sentences left out.
+A word is said alone, but one that sentences say often enough is said in the way most common there:
+function words are weak. Numbers and letters are added, held-out sentences left out.
 """
 
 import random
@@ -14,6 +14,7 @@ from pathlib import Path
 from num2words import num2words
 
 from models.phones import VOWELS
+from server.text.languages.registry import LANGUAGES
 from server.text.letter_to_sound import LetterToSound
 from server.text.lexicon import PhoneWithStress, Pronunciation
 from training.espeak_phones import EspeakPhones
@@ -31,6 +32,9 @@ _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*'?")
 _ELISION = re.compile(r"(?<=')")
 _ELISION_BEFORE = {"fr": "ami", "it": "alba"}
 """Languages that split words at an apostrophe, and a word to hear what stands before it."""
+_ENOUGH = {"de": 1, "es": 3, "fr": 3, "it": 3, "nl": 1, "pt": 3}
+"""How often sentences have to say a word that its neighbours may change. German nouns need their capital letter, which
+only sentences have."""
 _MAKES_LIAISON = frozenset("aeiouyhàâéèêëîïôœûù")
 _WHOLE = frozenset(("aujourd'hui",))
 _LETTER_NAMES = {("es", "y"): "i griega", ("fr", "y"): "i grec", ("nl", "s"): "es", ("nl", "u"): "uu", ("it", "j"): "i lunga"}
@@ -67,7 +71,7 @@ def gather_words(text_folder: Path, language: str) -> Words:
     for word in sorted(alone):
         if set(word) <= set(ALPHABETS[language]):
             found, times = said[word].most_common(1)[0] if word in said else (None, 0)
-            if times < 3:
+            if times < _ENOUGH[language]:
                 found = _alone(espeak, word, language) or found
             if found and (word.endswith("'") or any(phone.symbol in VOWELS for phone in found)):
                 spellings[word] = found
@@ -120,9 +124,15 @@ def _letter_name(espeak: EspeakPhones, letter: str, language: str) -> Pronunciat
     return tuple(phones)
 
 
-def write_lexicon(path: Path, words: Words, network: LetterToSound) -> int:
-    """Write what the network gets wrong, and the letters' names as ``a.``; gives the number of entries."""
-    wrong = {word: phones for word, phones in words.spellings.items() if network.pronounce(word) != phones}
+def write_lexicon(path: Path, words: Words, network: LetterToSound, language: str) -> int:
+    """Write what the network and the language's rules get wrong, and the letters' names as ``a.``; gives the number of
+    entries."""
+    join = LANGUAGES[language].join
+    wrong = {
+        word: phones
+        for word, phones in words.spellings.items()
+        if join([word], [network.pronounce(word)]) != join([word], [phones])
+    }
     entries = wrong | dict(words.numerals) | {f"{letter}.": phones for letter, phones in words.letters.items()}
     shown = {word: " ".join(f"{phone.symbol}{phone.stress or ''}" for phone in phones) for word, phones in entries.items()}
     path.write_text("".join(f"{word}\t{shown[word]}\n" for word in sorted(shown)), encoding="utf-8")
