@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from server.errors import InvalidRequest
+from server.locales import canonical_tag, primary_language
 from server.pb import speech_pb2, speech_pb2_grpc
 from server.rpc.call import answered
 from server.services import Services
@@ -18,10 +18,11 @@ class VoicesService(speech_pb2_grpc.VoicesServicer):
         response = speech_pb2.ListVoicesResponse()
         async with answered(self._services, context, field_names={}) as call:
             store = call.voices
-            if request.language and request.language not in store.languages():
-                raise InvalidRequest.choice("language", request.language, store.languages())
+            wanted = canonical_tag(request.language)
+            if wanted:
+                primary_language(wanted, store.languages(), "language")
             for voice in store.list():
-                if request.language in ("", voice.language):
+                if wanted in ("", voice.language, canonical_tag(voice.locale)):
                     response.voices.add(
                         id=voice.id,
                         name=voice.name,

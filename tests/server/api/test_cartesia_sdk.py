@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import cartesia
+import numpy as np
 import pytest
 import pytest_asyncio
 from cartesia import AsyncCartesia, Cartesia
@@ -58,6 +59,32 @@ def voice(client: Cartesia) -> str:
 def speech(client: Cartesia, voice: str) -> bytes:
     """Raw 16 kHz speech to listen to."""
     return client.tts.generate(model_id=MODEL, transcript=TEXT, voice=voice, output_format=RAW).read()
+
+
+SAID = {
+    "de": "Der Zug fährt am 3. Mai um 15:30 Uhr ab.",
+    "en": "The train leaves on May 3rd at 3:30 pm.",
+    "es": "El tren sale el 3 de mayo a las 15:30.",
+    "fr": "Le train part le 3 mai à 15h30.",
+    "it": "Il treno parte il 3 maggio alle 15:30.",
+}
+
+
+def test_every_language_of_the_voices_is_spoken_and_any_other_is_refused_with_their_list(client: Cartesia) -> None:
+    voices = list(client.voices.list(limit=100))
+    languages = sorted({voice.language for voice in voices})
+    one_of_each = {(voice.language, voice.locales[0].locale): voice for voice in voices if voice.locales}
+    assert {language for language, _ in one_of_each} == set(languages)
+    for chosen in one_of_each.values():
+        audio = client.tts.generate(
+            model_id=MODEL, transcript=SAID[chosen.language], voice=chosen.id, language=chosen.language, output_format=RAW
+        ).read()
+        samples = np.frombuffer(audio, dtype="<i2")
+        assert 1.0 < len(samples) / RATE_HZ < 10.0
+        assert np.abs(samples).max() > 1000
+    with pytest.raises(cartesia.BadRequestError) as refusal:
+        client.tts.generate(model_id=MODEL, transcript="Qapla'", voice=voices[0].id, language="sv", output_format=RAW)
+    assert f"accepted values: {', '.join(languages)}" in str(refusal.value)
 
 
 def audio_of(events: list[Any]) -> bytes:

@@ -63,6 +63,8 @@ async def test_voices(running: Running) -> None:
         (BERT.id, "Bert", "masculine"),
     ]
     assert len((await running.voices.ListVoices(pb.ListVoicesRequest(language="en"))).voices) == 2
+    british = await running.voices.ListVoices(pb.ListVoicesRequest(language="en_GB"))
+    assert [(voice.name, voice.language, voice.locale) for voice in british.voices] == [("Bert", "en", "en-GB")]
     code, message, trailing = await refused(running.voices.ListVoices(pb.ListVoicesRequest(language="tlh")))
     assert (code, trailing["descant-field"]) == (grpc.StatusCode.INVALID_ARGUMENT, "language")
     assert "accepted values: en" in message
