@@ -62,11 +62,6 @@ class Spoken:
     phones: tuple[Phone, ...]
     times: tuple[PhoneTime, ...]
 
-    def words_s(self, rate_hz: int) -> float:
-        """Time that words take, pauses left out."""
-        spans = zip(self.phones, self.times, strict=True)
-        return sum(time.end_samples - time.start_samples for phone, time in spans if phone.word >= 0) / rate_hz
-
 
 class Mouth:
     """The model and its front end; says texts one after the other."""

@@ -72,11 +72,6 @@ def is_fixed(word: str) -> bool:
     return word.lower() in _FIXED_PHONES or word.lower() in _WEAK
 
 
-def pronounce_letter(letter: str) -> Pronunciation:
-    """The name of an ASCII letter."""
-    return _LETTER_NAMES[letter.lower()]
-
-
 def _pronounce(lexicon: Lexicon, words: Sequence[str], index: int) -> Pronunciation:
     word = words[index]
     if len(word) == 2 and word[1] == "." and word[0].lower() in _LETTER_NAMES:
