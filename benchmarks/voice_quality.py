@@ -3,10 +3,11 @@
     python -m benchmarks.voice_quality --text-folder FOLDER [--sentences 100 | 300] [--pictures FOLDER]
 
 Text goes through the server's front end, as in a request, and is spoken in chunks by the packaged model; flite speaks
-the same sentences with its own front end. Distortion, pitch and pace are measured on 20 of them with the teacher's
-durations. "Copy" is the teacher's own parameters through our vocoder: what no model of it can beat. Prints the figures
-of each voice, a table against the bars that the voice has to pass, and, as the last line, JSON, which is also appended
-to benchmarks/results/ unless ``--no-record`` is given. Long texts have their own measure, `benchmarks.long_texts`.
+the same sentences with its own front end. Distortion, level, pitch and pace are measured on 40 of them with the
+teacher's phones and durations. "Copy" is the teacher's own parameters through our vocoder: what no model of it can
+beat. Prints the figures of each voice, a table against the bars that the voice has to pass, and, as the last line,
+JSON, which is also appended to benchmarks/results/ unless ``--no-record`` is given. Long texts have their own measure,
+`benchmarks.long_texts`.
 """
 
 import argparse
@@ -57,7 +58,7 @@ from training.voice.data import make_utterance, read_words
 from training.voice.flite import FliteSpeech, speak
 
 Figures = dict[str, float | list[float]]
-TIMED_SENTENCES = 20
+TIMED_SENTENCES = 40
 VOWEL_BANDS_HZ = ((100, 1000), (1000, 2000), (2000, 3000), (3000, 7600))
 _DELAY_SAMPLES = 18
 """How much later than ours the teacher's sound is, at 16 kHz: its band filters take 23.5 samples, our pulses 5.3."""
@@ -91,12 +92,10 @@ def evaluate_voice(model: Synthesizer, front_end: TextFrontEnd, voice: Voice, se
     sources = [speak(teacher, sentence) for sentence in sentences]
     ours = [one.at_16_khz() for one in spoken]
     theirs = [_samples(source) for source in sources]
-    octaves = octave_levels_db(np.concatenate(ours)) - octave_levels_db(np.concatenate(theirs))
-    octaves -= octaves.mean()
     figures: Figures = {
         "wer_percent": word_error_percent(sentences, recognise_all(ours)),
         "teacher_wer_percent": word_error_percent(sentences, recognise_all(theirs)),
-        "octaves_db": octaves.tolist(),
+        "octaves_from_text_db": _octaves_db(ours, theirs),
         "fricative_periodicity": _mean_periodicity(ours, [s.spans_s(FRICATIVES) for s in spoken]),
         "teacher_fricative_periodicity": _mean_periodicity(theirs, [teacher_spans_s(s, FRICATIVES) for s in sources]),
     }
@@ -104,6 +103,12 @@ def evaluate_voice(model: Synthesizer, front_end: TextFrontEnd, voice: Voice, se
     figures["vowel_periodicity"] = [_mean_periodicity(ours, our_vowels, band) for band in VOWEL_BANDS_HZ]
     figures["teacher_vowel_periodicity"] = [_mean_periodicity(theirs, their_vowels, band) for band in VOWEL_BANDS_HZ]
     return figures | _timed_figures(model, voice, teacher, sentences[:TIMED_SENTENCES]) | _technical_figures(spoken)
+
+
+def _octaves_db(ours: list[Floats], theirs: list[Floats]) -> list[float]:
+    """How much louder each octave of ours is, beyond the mean of all octaves."""
+    octaves = octave_levels_db(np.concatenate(ours)) - octave_levels_db(np.concatenate(theirs))
+    return [float(value) for value in octaves - octaves.mean()]
 
 
 def _samples(speech: FliteSpeech) -> Floats:
@@ -137,6 +142,7 @@ def _technical_figures(spoken: list[Spoken]) -> Figures:
 def _timed_figures(model: Synthesizer, voice: Voice, teacher: str, sentences: list[str]) -> Figures:
     """What compares moment by moment, with the teacher's durations, and how long our words are over the teacher's."""
     distances, copies, by_octave, cents, lengths = [], [], [], [], []
+    ours, theirs = [], []
     for sentence in sentences:
         words = read_words(sentence)
         assert words is not None
@@ -147,19 +153,22 @@ def _timed_figures(model: Synthesizer, voice: Voice, teacher: str, sentences: li
         spoken = say(model, voice, [timed])
         speech = speak(teacher, words.text, words.arpabet)
         pcm, source = _in_step(spoken.at_16_khz(), _samples(speech))
+        ours.append(pcm)
+        theirs.append(source)
         distances.append(mel_cepstral_distortion_db(pcm, source))
         by_octave.append(mel_error_db(pcm, source))
         cents.append(pitch_error_cents(pcm, source))
         copies.append(mel_cepstral_distortion_db(*_in_step(_copy(speech, teacher), _samples(speech))))
         free = say(model, voice, [Segment(tuple(replace(phone, duration_ms=None) for phone in timed.phones))])
         lengths.append((_words_samples(free), _words_samples(spoken)))
-    ours, theirs = np.sum(lengths, 0)
+    our_length, their_length = np.sum(lengths, 0)
     return {
         "distortion_db": float(np.mean(distances)),
         "copy_distortion_db": float(np.mean(copies)),
+        "octaves_db": _octaves_db(ours, theirs),
         "mel_error_by_octave_db": np.mean(by_octave, 0).tolist(),
         "pitch_error_cents": float(np.nanmean(cents)),
-        "length_ratio": float(ours / theirs),
+        "length_ratio": float(our_length / their_length),
     }
 
 
