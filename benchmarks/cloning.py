@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from benchmarks.result_lines import publish
 from benchmarks.speaker_judges import RATE_HZ, Judge, judges, spread_out
 from benchmarks.speech_measures import recognise, word_error_percent
-from models.base import Pcm, Segment, Synthesizer, Voice
+from benchmarks.spoken_sentences import segments_of
+from models.base import Pcm, Voice
 from models.conv_tts.cloning import speak_together
-from models.conv_tts.model import load
+from models.conv_tts.model import ConvTtsSynthesizer, load
 from models.registry import load_cloner
 from models.silero_vad import SileroDetector
 from server.engine.cloning import Cloning
-from server.engine.text_feed import read_whole
 from server.text.frontend import TextFrontEnd
 from training.ears.speech import Speaker
 from training.ears.voices import VoiceSettings
@@ -58,12 +58,8 @@ def recordings(settings: VoiceSettings, speaker: Speaker) -> tuple[Pcm, list[Pcm
     return waves[0], waves[1:]
 
 
-def say(model: Synthesizer, voice: Voice, texts: Sequence[str], front_end: TextFrontEnd) -> list[Pcm]:
-    return [speak_together(model, [(voice, _segments(text, front_end))])[0] for text in texts]
-
-
-def _segments(text: str, front_end: TextFrontEnd) -> list[Segment]:
-    return [piece.segment for piece in read_whole(front_end, text)]
+def say(model: ConvTtsSynthesizer, voice: Voice, texts: Sequence[str], front_end: TextFrontEnd) -> list[Pcm]:
+    return [speak_together(model, [(voice, segments_of(front_end, text))])[0] for text in texts]
 
 
 def rank(judge: Judge, known: Mapping[str, list[Pcm]], clones: Mapping[str, list[Pcm]], scaled: bool) -> dict[str, object]:
@@ -155,7 +151,7 @@ def table(figures: Mapping[str, object]) -> str:
             f"{name:10} {first:>14}/{figures['clones']} {second:>14}/{figures['clones']} {row['similarity']:>11}  {mistaken}"
         )
     lines.append(
-        f"word errors by pocketsphinx: clones {figures['wer_percent_clones']} %, stock voices {figures['wer_percent_stock']} %; "
+        f"word errors by pocketsphinx: clones {figures['wer_percent_clones']} %, stock {figures['wer_percent_stock']} %; "
         f"a clone takes at most {figures['clone_cpu_s_max']} s of one core"
     )
     return "\n".join(lines)

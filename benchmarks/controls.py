@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.speech_measures import mel_cepstra
-from models.base import Phone, PhoneTime, Synthesizer, Voice
+from benchmarks.spoken_sentences import Spoken, say, segments_of
+from models.base import Synthesizer, Voice
 from models.pitch import track_pitch
 from models.registry import load_synthesizer
 from server.text.delivery import EMOTIONS
-from server.text.frontend import Take, TextFrontEnd
+from server.text.frontend import TextFrontEnd
 from server.types import Controls
 
 CLAUSE = "Anna will mail a lemon and a melon to my mother early in May"
@@ -56,13 +57,6 @@ class Row:
         return self.error <= self.bar
 
 
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    pcm: NDArray[np.float32]
-    phones: tuple[Phone, ...]
-    times: tuple[PhoneTime, ...]
-
-
 class Mouth:
     """The model and its front end; says texts one after the other."""
 
@@ -73,19 +67,7 @@ class Mouth:
         self.voices = model.info.voices
 
     def say(self, voice: Voice, text: str, controls: Controls | None = None) -> Spoken:
-        stream = self._front_end.open(controls or Controls())
-        stream.push(text)
-        segments = [piece.segment for piece in stream.take(Take.END)]
-        self._model.admit(0, voice)
-        for segment in segments:
-            self._model.feed(0, segment)
-        steps = []
-        while (frames := self._model.step([0])[0]).pcm.size:
-            steps.append(frames)
-        self._model.release(0)
-        times = tuple(time for step in steps for time in step.phone_times or ())
-        phones = tuple(phone for segment in segments for phone in segment.phones)
-        return Spoken(np.concatenate([step.pcm for step in steps]), phones, times)
+        return say(self._model, voice, segments_of(self._front_end, text, controls))
 
     def envelope_db(self, spoken: Spoken) -> NDArray[np.float64]:
         """Level at each millisecond over 12 ms, longer than a period of the voice, under the loudest one."""

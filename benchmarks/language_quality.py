@@ -24,14 +24,13 @@ import soxr
 
 from benchmarks.phone_recogniser import PhoneRecogniser, load
 from benchmarks.speech_measures import Floats, mel_cepstral_distortion_db, octave_levels_db, pitch_error_cents
-from benchmarks.spoken_sentences import EVALUATION_HZ, say, timed_segment
+from benchmarks.spoken_sentences import EVALUATION_HZ, say, segments_of, timed_segment
 from models.base import Segment, Synthesizer, Voice
 from models.conv_tts.config import FRAME_MS
 from models.phones import PAUSES
 from models.registry import load_synthesizer
-from server.text.frontend import Take, TextFrontEnd
+from server.text.frontend import TextFrontEnd
 from server.text.tongues import TONGUES
-from server.types import Controls
 from training.ears.synthesizers import Speech
 from training.espeak_phones import VOICE_OF, EspeakPhones
 from training.letter_to_sound.measure import edit_distance
@@ -46,13 +45,6 @@ def expected_phones(espeak: EspeakPhones, sentence: str, language: str) -> list[
     """What espeak-ng says; nothing where it reads a word as another language's."""
     clauses = espeak.pronounce(sentence, language) or []
     return [phone.symbol for clause in clauses for word in clause.words for phone in word]
-
-
-def segments_of(front_end: TextFrontEnd, tongue: str, sentence: str) -> list[Segment]:
-    """What the server sends to the model."""
-    stream = front_end.open(Controls(), language=tongue)
-    stream.push(sentence)
-    return [piece.segment for piece in stream.take(Take.END)]
 
 
 def without_pauses(symbols: Sequence[str]) -> list[str]:
@@ -88,7 +80,7 @@ def front_end_agreement(espeak: EspeakPhones, folder: Path, language: str, count
     front_end, errors = TextFrontEnd([language]), Errors()
     for sentence in itertools.islice(sentences_of(folder, language, 1, testing=True), count):
         if expected := expected_phones(espeak, sentence, language):
-            segments = segments_of(front_end, language, sentence)
+            segments = segments_of(front_end, sentence, language=language)
             errors.add(expected, [phone.symbol for segment in segments for phone in segment.phones])
     return {
         "sentences": errors.sentences,
@@ -131,7 +123,7 @@ class VoiceMeasure:
                 self._duration_errors.append(abs(np.log(said_ms / phone.duration_ms)))
                 self._lengths_ms += (said_ms, phone.duration_ms)
         if self._judge is not None:
-            read = say(self._model, self._voice, segments_of(self._front_end, self._voice.tongue, sentence))
+            read = say(self._model, self._voice, segments_of(self._front_end, sentence, language=self._voice.tongue))
             expected = expected_phones(self._espeak, sentence, self._language)
             for name, audio in (("source", source), ("given_phones", free.at_16_khz()), ("from_text", read.at_16_khz())):
                 self._heard[name].add(expected, self._judge.hear(audio, self._language))

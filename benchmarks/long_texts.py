@@ -32,8 +32,8 @@ from models.base import RecognitionWindow, Recognizer, Synthesizer, Voice
 from models.conv_tts.config import SAMPLE_RATE_HZ
 from models.conv_tts.model import load
 from models.registry import load_recognizer
+from server.engine.text_feed import read_whole
 from server.text.frontend import TextFrontEnd, TextSegment
-from server.types import Controls
 from training.sentences import held_out, load_prose, load_sentences
 
 PASSAGE_WORDS = (400, 450, 500, 550, 600, 650, 700, 800, 900, 1000)
@@ -67,9 +67,7 @@ class Cut:
 def speak_passage(model: Synthesizer, front_end: TextFrontEnd, voice: Voice, sentences: list[str]) -> tuple[Spoken, list[Cut]]:
     """One request; the sound of each sentence lies between the first and the last of its phones."""
     starts = np.cumsum([0, *(len(sentence) + 1 for sentence in sentences)])[:-1].tolist()
-    stream = front_end.open(Controls())
-    stream.push(" ".join(sentences))
-    pieces = stream.take("end")
+    pieces = read_whole(front_end, " ".join(sentences))
     spoken = say(model, voice, [piece.segment for piece in pieces])
     spans: dict[int, tuple[int, int]] = {}
     place = 0

@@ -12,6 +12,7 @@ from benchmarks.speech_measures import Floats
 from models.base import Phone, PhoneTime, Segment, Synthesizer, Voice
 from models.conv_tts.config import FRAME_MS, SAMPLE_RATE_HZ
 from models.phones import ARPABET_TO_IPA, PHONES
+from server.engine.text_feed import read_whole
 from server.text.frontend import TextFrontEnd
 from server.types import Controls
 from training.sentences import held_out, load_sentences
@@ -54,11 +55,9 @@ def unseen_sentences(folder: Path, count: int) -> list[str]:
     return sentences[:count]
 
 
-def segments_of(front_end: TextFrontEnd, text: str) -> list[Segment]:
+def segments_of(front_end: TextFrontEnd, text: str, controls: Controls | None = None, language: str = "en") -> list[Segment]:
     """What the server would send to the model."""
-    stream = front_end.open(Controls())
-    stream.push(text)
-    return [piece.segment for piece in stream.take("end")]
+    return [piece.segment for piece in read_whole(front_end, text, controls, language)]
 
 
 def say(model: Synthesizer, voice: Voice, segments: list[Segment]) -> Spoken:

@@ -53,9 +53,11 @@ class FrontEnd(Protocol):
     ) -> TextSource: ...
 
 
-def read_whole(front_end: FrontEnd, text: str) -> tuple[TextSegment, ...]:
-    """All segments of a text with default controls."""
-    source = front_end.open(Controls(), "auto", NO_PRONUNCIATIONS)
+def read_whole(
+    front_end: FrontEnd, text: str, controls: Controls | None = None, language: str = "en"
+) -> tuple[TextSegment, ...]:
+    """All segments of a text."""
+    source = front_end.open(controls or Controls(), "auto", NO_PRONUNCIATIONS, language)
     source.push(text)
     return tuple(source.take(Take.END))
 

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.base import Segment, Voice
+from models.base import Voice
 from models.conv_tts.cloning import speak_together
 from models.conv_tts.model import load
 from models.speaker_encoder.features import FEATURES, SAMPLE_RATE_HZ, speaker_features
 from models.speaker_encoder.network import CHARACTER_NAMES
-from server.text.frontend import Take, TextFrontEnd
-from server.types import Controls
+from server.engine.text_feed import read_whole
+from server.text.frontend import TextFrontEnd
 from training.ears import effects, noises
 from training.ears.speech import Speaker
 from training.sentences import held_out, load_sentences
@@ -62,12 +62,6 @@ def training_sentences(folder: Path, seed: int) -> list[str]:
     return sentences
 
 
-def segments_of(front_end: TextFrontEnd, text: str) -> list[Segment]:
-    stream = front_end.open(Controls(), "auto")
-    stream.push(text)
-    return [piece.segment for piece in stream.take(Take.END)]
-
-
 def own_voice(speaker: SyntheticSpeaker) -> Voice:
     mixture = tuple((name, weight) for name, weight in zip(BASE_SPEAKERS, speaker.weights, strict=True) if weight)
     return Voice("", "", "", "en", "en-US", "", mixture, speaker.character)
@@ -97,7 +91,9 @@ def utterances(speakers: Sequence[SyntheticSpeaker], sentences: list[str]) -> It
     turns = [number for number in own for _ in range(UTTERANCES)]
     for first in range(0, len(turns), _SLOTS):
         group = turns[first : first + _SLOTS]
-        requests = [(own_voice(speakers[number]), segments_of(front_end, next(text))) for number in group]
+        requests = [
+            (own_voice(speakers[number]), [piece.segment for piece in read_whole(front_end, next(text))]) for number in group
+        ]
         yield from zip(group, speak_together(model, requests), strict=True)
     for number, speaker in enumerate(speakers):
         if speaker.settings is not None:

@@ -13,8 +13,8 @@ from models.conv_tts.config import EDGE_PAUSE_FRAMES, ConvTtsConfig
 from models.conv_tts.model import WEIGHTS
 from models.conv_tts.network import ConvTts, pitch_at, position_features
 from models.weights import load_weights, read_metadata
+from server.engine.text_feed import read_whole
 from server.text.frontend import TextFrontEnd
-from server.types import Controls
 from training.voice.aligner import Alignment, SpokenPhone
 from training.voice.data import PHONE_INDEX
 
@@ -36,9 +36,8 @@ def _front_end() -> TextFrontEnd:
 
 def read_phones(text: str) -> list[SpokenPhone]:
     """A transcript as the server would speak it, with the pauses of its punctuation; empty if nothing in it is spoken."""
-    stream = _front_end().open(Controls())
-    stream.push(text)
-    phones = [phone for segment in stream.take("end") for phone in segment.segment.phones if phone.duration_ms is None]
+    pieces = read_whole(_front_end(), text)
+    phones = [phone for piece in pieces for phone in piece.segment.phones if phone.duration_ms is None]
     return [SpokenPhone(phone.symbol, phone.stress, phone.starts_word) for phone in phones]
 
 
