@@ -3,9 +3,11 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
@@ -55,6 +57,17 @@ async def read_json(request: Request) -> dict[str, Any]:
     """The request's JSON object. Raises RequestTooLarge as soon as the limit is passed, RequestTimeout on a stall."""
     limited = Request(request.scope, limited_receive(request, MAX_JSON_BYTES))
     return parse_json(await limited.body())
+
+
+def read_form(request: Request, max_bytes: int, max_fields: int) -> AbstractAsyncContextManager[FormData]:
+    """The request's multipart form with at most one file, which is closed with the context.
+
+    Raises InvalidRequest for any other kind of body, RequestTooLarge and RequestTimeout as `read_json`.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "multipart/form-data":
+        raise InvalidRequest(f"body: must be multipart/form-data, but is {media_type or 'of no type'}", field="body")
+    return Request(request.scope, limited_receive(request, max_bytes)).form(max_files=1, max_fields=max_fields)
 
 
 def limited_receive(request: Request, max_bytes: int) -> Receive:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from models.base import Pcm
-from server.api.body import limited_receive
+from server.api.body import read_form
 from server.api.call import Call, call_of
 from server.api.disconnect import cancel_when_gone
 from server.api.listening_params import DEFAULTS, audio_encoding, word_times
@@ -31,8 +31,7 @@ _FEED_S = 5
 async def transcribe_file(request: Request) -> JSONResponse:
     call = call_of(request.scope)
     limit = call.services.settings.limits.max_upload_bytes + _FORM_OVERHEAD_BYTES
-    limited = Request(request.scope, limited_receive(request, limit))
-    async with limited.form(max_files=1, max_fields=_MAX_FIELDS) as form:
+    async with read_form(request, limit, _MAX_FIELDS) as form:
         transcription = _to_request(form, call)
         decode = _decoder(request, call, _upload(form))
         # Admission comes before decoding, so that no more files are decoded at once than may be heard.

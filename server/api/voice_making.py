@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from models.base import ClonedSpeech, Voice
-from server.api.body import limited_receive, read_json
+from server.api.body import read_form, read_json
 from server.api.call import Call, call_of
 from server.api.embeddings import embedding_of
 from server.api.voice_specifier import voice_by_embedding
@@ -26,8 +26,7 @@ _MAX_FIELDS = 16
 async def clone_voice(request: Request) -> JSONResponse:
     """A voice from a recording, kept for the caller; VoiceMetadata of every version."""
     call = call_of(request.scope)
-    limited = Request(request.scope, limited_receive(request, MAX_CLIP_BYTES))
-    async with limited.form(max_files=1, max_fields=_MAX_FIELDS) as form:
+    async with read_form(request, MAX_CLIP_BYTES, _MAX_FIELDS) as form:
         name, description = _text(form, "name"), _text(form, "description")
         check_words(name, description)
         language, locale = _language(_text(form, "language") or "en", call)
@@ -41,8 +40,7 @@ async def clone_voice(request: Request) -> JSONResponse:
 async def clone_clip(request: Request) -> JSONResponse:
     """Version 2024-06-10: the embedding of a recording's voice; nothing is kept."""
     call = call_of(request.scope)
-    limited = Request(request.scope, limited_receive(request, MAX_CLIP_BYTES))
-    async with limited.form(max_files=1, max_fields=_MAX_FIELDS) as form:
+    async with read_form(request, MAX_CLIP_BYTES, _MAX_FIELDS) as form:
         _check_flag(form, "enhance")
         language, locale = _language(_text(form, "language") or "en", call)
         voice = _voice(await _clone(form, call), "Clip", "", language, locale)

@@ -112,9 +112,11 @@ def test_refusals(
 
 
 def test_missing_and_wrong_parts(http: httpx.Client) -> None:
-    check_shape(http.post("/stt"), 400, VERSIONS[-1])
-    check_shape(http.post("/stt", data={"model": "ink-whisper", "file": "text"}), 400, VERSIONS[-1], "file:")
-    check_shape(http.post("/stt", json={"model": "ink-whisper"}), 400, VERSIONS[-1])
+    parts = {"model": (None, "ink-whisper"), "file": (None, "text")}
+    check_shape(http.post("/stt", files=parts), 400, VERSIONS[-1], "file:")
+    for kind in ("", "application/json", "audio/wav", "application/x-www-form-urlencoded"):
+        answer = http.post("/stt", content=b"&" * 1000, headers={"Content-Type": kind} if kind else {})
+        assert (kind or "no type") in check_shape(answer, 400, VERSIONS[-1], "body: must be multipart/form-data")
     broken = {"Content-Type": "multipart/form-data"}
     check_shape(http.post("/stt", content=b"abc", headers=broken), 400, VERSIONS[-1], "body:")
     two = [("file", ("a", b"x")), ("file", ("b", b"y"))]
