@@ -77,6 +77,7 @@ def _announce(listening: Listening) -> None:
     voices = services.voices.of("").list()
     asked = services.keys.list() or services.settings.require_keys
     keys = "required" if asked else "not needed on loopback (clients may send any)"
+    curl = "curl -sS -H 'X-API-Key: YOUR_KEY'" if asked else "curl -sS"
     device = where["device"] if where["device"] != "cpu" else f"cpu, {services.settings.threads} thread(s) per model"
     if where["device"] == "cpu" and services.settings.device == "auto":
         device += " (no CUDA device found; `descant doctor` says why)"
@@ -94,10 +95,10 @@ def _announce(listening: Listening) -> None:
         f"  voices  {', '.join(voice.name for voice in voices)}  (`descant voices` shows ids)",
         "",
         "Try it from another terminal:",
-        f"  curl -s {where['url']}/tts/bytes -H 'Content-Type: application/json' -o hello.wav -d \\",
+        f"  {curl} {where['url']}/tts/bytes -H 'Content-Type: application/json' -o hello.wav -d \\",
         f"""    '{{"model_id":"sonic-turbo","transcript":"Hello there.","voice":"{voices[0].id}","""
         """"output_format":{"container":"wav","encoding":"pcm_s16le","sample_rate":24000}}'""",
-        f"  curl -s {where['url']}/stt -F file=@hello.wav -F model=ink-whisper",
+        f"  {curl} {where['url']}/stt -F file=@hello.wav -F model=ink-whisper",
         f"Or point a Cartesia client at it: CARTESIA_BASE_URL={where['url']}",
         "Stop with Ctrl-C.",
     ]
