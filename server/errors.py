@@ -6,6 +6,7 @@ class              HTTP  gRPC                  Cartesia ``error_code``
 InvalidRequest      400  INVALID_ARGUMENT      (none)
 ModelNotFound       400  NOT_FOUND             model_not_found
 Unauthorized        401  UNAUTHENTICATED       (none)
+Forbidden           403  PERMISSION_DENIED     (none)
 VoiceNotFound       404  NOT_FOUND             voice_not_found
 NotFound            404  NOT_FOUND             (none)
 RequestTooLarge     413  INVALID_ARGUMENT      (none)
@@ -66,6 +67,13 @@ class Unauthorized(DescantError):
     grpc_code = "UNAUTHENTICATED"
     websocket_close = 1000
     title = "Unauthorized"
+
+
+class Forbidden(DescantError):
+    http_status = 403
+    grpc_code = "PERMISSION_DENIED"
+    websocket_close = 1000
+    title = "Forbidden"
 
 
 class NotFound(DescantError):

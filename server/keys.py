@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from server.access_tokens import AccessTokens
 from server.config import Settings
 from server.json_file import JsonFile
 
@@ -38,6 +39,7 @@ class KeyStore:
 
     def __init__(self, path: Path) -> None:
         self._file: JsonFile[tuple[ApiKey, ...]] = JsonFile(path, _parse, (), "key file")
+        self.tokens = AccessTokens(path.with_name("access-token-secret.json"))
 
     def create(self, name: str) -> str:
         """Make a key and return its plain text, which is not kept anywhere."""

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from server.api import health, pronunciation_dicts, stt, stt_turns_ws, stt_ws, tts, tts_ws, voice_making, voices
+from server.api import access_token, health, pronunciation_dicts, stt, stt_turns_ws, stt_ws, tts, tts_ws, voice_making, voices
 from server.api.gate import Gate
 from server.api.problems import MethodNotAllowed
 from server.errors import InvalidRequest, NotFound
@@ -23,6 +23,7 @@ SocketHandler = Callable[[WebSocket], Awaitable[None]]
 HTTP_ROUTES: tuple[tuple[str, str, HttpHandler], ...] = (
     ("GET", "/livez", health.live),
     ("GET", "/readyz", health.ready),
+    ("POST", "/access-token", access_token.create_token),
     ("GET", "/voices", voices.list_voices),
     ("POST", "/voices", voice_making.create_voice),
     ("POST", "/voices/clone", voice_making.clone_voice),

@@ -1,12 +1,16 @@
 """Keys: every carrier, their precedence, when they are required, and 401 before the handshake."""
 
+import base64
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from server.access_tokens import AccessTokens
 from tests.server.api.harness import VERSIONS, ApiServer, opened, serving, speech_body
 from tests.server.api.test_errors import check_shape, refusal_of
 
@@ -114,3 +118,72 @@ def test_keys_are_required_where_the_settings_say_so(
     with serving(tmp_path_factory.mktemp("strict"), **settings) as server:
         assert http.get(server.url + "/voices", headers={"X-API-Key": "any"}).status_code == 401
         assert http.get(server.url + "/livez").status_code == 200
+
+
+def made_token(http: httpx.Client, server: ApiServer, key: str, **body: Any) -> httpx.Response:
+    return http.post(server.url + "/access-token", json=body, headers={"X-API-Key": key})
+
+
+def test_token_stands_for_its_key_where_it_is_granted(http: httpx.Client, guarded: tuple[ApiServer, str]) -> None:
+    server, key = guarded
+    token = made_token(http, server, key, grants={"tts": True, "agent": True}, expires_in=60).json()["token"]
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert http.post(server.url + "/tts/bytes", json=speech_body(), headers=bearer).status_code == 200
+    with opened(server, f"/tts/websocket?access_token={token}") as socket:
+        socket.send(speech_body(context_id="t"))
+        assert socket.until("done", "error")[-1]["type"] == "done"
+    for method, path in (("POST", "/stt"), ("POST", "/audio/transcriptions/"), ("GET", "/voices"), ("POST", "/access-token")):
+        check_shape(http.request(method, server.url + path, headers=bearer), 403, VERSIONS[-1])
+    with pytest.raises(InvalidStatus) as refused, opened(server, f"/stt/websocket?access_token={token}"):
+        pass
+    check_shape(refusal_of(refused.value), 403, VERSIONS[-1])
+
+
+def test_token_ends_with_its_time_and_with_its_key(
+    http: httpx.Client, guarded: tuple[ApiServer, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, _ = guarded
+    key = server.keys.create("to be revoked")
+    token = made_token(http, server, key, grants={"stt": True}, expires_in=3600).json()["token"]
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert http.post(server.url + "/stt", headers=bearer).status_code == 400, "let in"
+    with monkeypatch.context() as later:
+        now_s = time.time()
+        later.setattr("server.api.auth.time.time", lambda: now_s + 3600)
+        message = check_shape(http.post(server.url + "/stt", headers=bearer), 401, VERSIONS[-1])
+        assert "expired" in message
+    server.keys.revoke(server.keys.list()[-1].id)
+    check_shape(http.post(server.url + "/stt", headers=bearer), 401, VERSIONS[-1])
+
+
+def test_forged_tokens_are_401(http: httpx.Client, guarded: tuple[ApiServer, str], tmp_path: Path) -> None:
+    server, key = guarded
+    token = made_token(http, server, key, grants={"tts": True}).json()["token"]
+    header, claims, signature = token.split(".")
+    more = base64.urlsafe_b64encode(base64.urlsafe_b64decode(claims + "==").replace(b"tts", b"stt")).decode().rstrip("=")
+    unsigned = base64.urlsafe_b64encode(b'{"alg":"none"}').decode()
+    other = AccessTokens(tmp_path / "secret.json").create(server.keys.list()[0].id, ["tts"], 60)
+    for forged in (f"{header}.{more}.{signature}", f"{unsigned}.{claims}.", f"{header}.{claims}", "..", "a.b.c", other):
+        answer = http.post(server.url + "/tts/bytes", json=speech_body(), headers={"Authorization": f"Bearer {forged}"})
+        check_shape(answer, 401, VERSIONS[-1])
+
+
+@pytest.mark.parametrize(
+    ("body", "start"),
+    [
+        ({}, "grants:"),
+        ({"grants": {"agent": True}}, "grants:"),
+        ({"grants": {"tts": True}, "expires_in": 0}, "expires_in:"),
+        ({"grants": {"tts": True}, "expires_in": 3601}, "expires_in:"),
+    ],
+)
+def test_refused_tokens(http: httpx.Client, guarded: tuple[ApiServer, str], body: dict[str, Any], start: str) -> None:
+    server, key = guarded
+    check_shape(made_token(http, server, key, **body), 400, VERSIONS[-1], start)
+
+
+def test_token_where_no_key_is_needed(http: httpx.Client, api: ApiServer) -> None:
+    token = made_token(http, api, "any", grants={"tts": True}).json()["token"]
+    with opened(api, f"/tts/websocket?access_token={token}") as socket:
+        socket.send(speech_body(context_id="t"))
+        assert socket.until("done", "error")[-1]["type"] == "done"
