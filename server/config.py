@@ -66,6 +66,16 @@ class Settings(BaseSettings):
     )
     tls_key: Path | None = Field(None, description="PEM file with the certificate's private key.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
+    gateways: int = Field(
+        0, ge=0, le=256, description="Processes that answer HTTP before one engine process; 0 does all in one process."
+    )
+    role: str = Field(
+        "all",
+        pattern=r"^(all|engine|gateway)$",
+        description="What this process does: all, engine (models and gRPC), gateway (HTTP).",
+    )
+    engine_socket: Path | None = Field(None, description="Unix socket between gateways and their engine; both roles need it.")
+    listen_fd: int = Field(-1, ge=-1, description="Inherited socket that a gateway listens on, instead of host and port.")
     threads: int = Field(1, ge=1, le=256, description="CPU threads per model.")
     data_dir: Path = Field(
         Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "descant",
@@ -99,6 +109,14 @@ class Settings(BaseSettings):
         for file in (self.tls_certificate, self.tls_key):
             if file is not None and not file.is_file():
                 raise ValueError(f"{file} does not exist")
+        return self
+
+    @model_validator(mode="after")
+    def _roles_meet(self) -> Self:
+        if self.role != "all" and self.engine_socket is None:
+            raise ValueError(f"role {self.role} needs engine_socket")
+        if self.role != "all" and self.gateways:
+            raise ValueError("gateways belongs to role all, which starts the processes of the other roles")
         return self
 
     @property

@@ -36,7 +36,7 @@ class Listening:
     """Where a started server answers; a port of None is turned off."""
 
     services: "Services"
-    http_port: int
+    http_port: int | None
     grpc_port: int | None
     metrics_port: int | None
 
@@ -78,7 +78,13 @@ def check_exposure(settings: Settings, keys: KeyStore) -> None:
 
 def check_ports(settings: Settings) -> None:
     """Find ports that are taken before the models are loaded. Raises ConfigError naming the flag."""
-    ports = {"--port": settings.port, "--grpc-port": settings.grpc_port, "--metrics-port": settings.metrics_port}
+    ports = {"--metrics-port": settings.metrics_port}
+    if settings.role != "gateway":
+        ports["--grpc-port"] = settings.grpc_port
+    if settings.role != "engine":
+        ports["--port"] = settings.port
+    if settings.listen_fd >= 0:
+        ports = {}
     for flag, port in ports.items():
         if port > 0:
             bind(settings.host, port, flag).close()
@@ -138,6 +144,26 @@ def build(settings: Settings) -> "Services":
     return Services(engine, voices, catalog, keys, settings, metrics, pronunciations, cloning)
 
 
+async def build_gateway(settings: Settings) -> "Services":
+    """Wait for the engine at the other end of the socket, and join all parts that are not in it."""
+    keys = key_store(settings)
+    check_exposure(settings, keys)
+    from server.gateways.remote import RemoteEngine
+    from server.metrics import Metrics
+    from server.pronunciations import PronunciationStore
+    from server.services import Services
+    from server.voices import VoiceStore
+
+    assert settings.engine_socket is not None
+    metrics = Metrics()
+    engine = RemoteEngine(settings.engine_socket, metrics)
+    await engine.start()
+    voices = VoiceStore(engine.voices, own_voices(settings))
+    catalog = build_catalog(settings.speech_model, settings.recognition_model, settings.model_ids)
+    pronunciations = PronunciationStore(settings.data_dir / "pronunciations")
+    return Services(engine, voices, catalog, keys, settings, metrics, pronunciations, engine)
+
+
 @contextlib.asynccontextmanager
 async def running_engine(services: "Services") -> AsyncIterator["AnyEngine"]:
     """The engine alone, for commands that need no listening server."""
@@ -150,36 +176,16 @@ async def running_engine(services: "Services") -> AsyncIterator["AnyEngine"]:
 
 async def serve(services: "Services", announce: Callable[[Listening], None]) -> None:
     """Listen until SIGTERM or SIGINT, then drain. A second signal ends at once."""
-    import uvicorn
-
-    from server.api.app import build_app
-    from server.metrics import serve_metrics
+    if services.settings.role == "engine":
+        await _serve_engine(services, announce)
+        return
     from server.rpc.server import GrpcServer
 
     settings, engine = services.settings, services.engine
-    http_socket = bind(settings.host, settings.port, "--port", settings.limits.stall_timeout_s)
-    server = _http_server(
-        uvicorn.Config(
-            build_app(services),
-            ws="websockets-sansio",
-            # Deflating 100 ms of base64 audio took 1.6 ms of the event loop and saved a quarter.
-            ws_per_message_deflate=False,
-            ws_max_size=MAX_MESSAGE_BYTES,
-            loop="uvloop",
-            http="httptools",
-            lifespan="off",
-            ssl_certfile=settings.tls_certificate,
-            ssl_keyfile=settings.tls_key,
-            access_log=False,
-            log_level="debug" if settings.log_level == "debug" else "warning",
-            timeout_graceful_shutdown=5,
-            server_header=False,
-        )
-    )
-    grpc = GrpcServer(services) if settings.grpc_port >= 0 else None
-    metrics_port = None
-    if settings.metrics_port >= 0:
-        metrics_port = serve_metrics(services.metrics, settings.host, settings.metrics_port)
+    http_socket = _http_socket(settings)
+    server = _http_server(services)
+    grpc = GrpcServer(services) if settings.grpc_port >= 0 and settings.role == "all" else None
+    metrics_port = _serve_metrics(services)
     await engine.start()
     grpc_port = await grpc.start(settings.host, settings.grpc_port) if grpc else None
     stop = _stop_on_signals(server)
@@ -197,8 +203,52 @@ async def serve(services: "Services", announce: Callable[[Listening], None]) -> 
     await listener
 
 
-def _http_server(config: "uvicorn.Config") -> "uvicorn.Server":
+async def _serve_engine(services: "Services", announce: Callable[[Listening], None]) -> None:
+    """The models for gateways, and the public gRPC service."""
+    from server.engine.engine import Engine
+    from server.gateways.engine_service import EngineService
+    from server.rpc.server import GrpcServer
+
+    settings, engine = services.settings, services.engine
+    assert isinstance(engine, Engine)
+    assert settings.engine_socket is not None
+    grpc = GrpcServer(services) if settings.grpc_port >= 0 else None
+    inner = EngineService(engine, services.cloning)
+    metrics_port = _serve_metrics(services)
+    await engine.start()
+    await inner.start(settings.engine_socket)
+    grpc_port = await grpc.start(settings.host, settings.grpc_port) if grpc else None
+    stop = _stop_on_signals(None)
+    announce(Listening(services, None, grpc_port, metrics_port))
+    await stop.wait()
+    await engine.stop(settings.limits.drain_s)
+    if grpc:
+        await grpc.stop(grace_s=1.0)
+    await inner.stop(grace_s=1.0)
+
+
+def _serve_metrics(services: "Services") -> int | None:
+    """A gateway that was given its socket shows its metrics on the page of the engine."""
+    from server.metrics import serve_metrics
+
+    settings = services.settings
+    if settings.metrics_port < 0 or settings.listen_fd >= 0:
+        return None
+    return serve_metrics(services.metrics, settings.host, settings.metrics_port)
+
+
+def _http_socket(settings: Settings) -> socket.socket:
+    if settings.listen_fd >= 0:
+        return socket.socket(fileno=settings.listen_fd)
+    return bind(settings.host, settings.port, "--port", settings.limits.stall_timeout_s)
+
+
+def _http_server(services: "Services") -> "uvicorn.Server":
     import uvicorn
+
+    from server.api.app import build_app
+
+    settings = services.settings
 
     class HttpServer(uvicorn.Server):
         """Leaves signals to us: uvicorn's own handling would cut streams before they are drained."""
@@ -207,14 +257,31 @@ def _http_server(config: "uvicorn.Config") -> "uvicorn.Server":
         def capture_signals(self) -> Iterator[None]:
             yield
 
-    return HttpServer(config)
+    return HttpServer(
+        uvicorn.Config(
+            build_app(services),
+            ws="websockets-sansio",
+            # Deflating 100 ms of base64 audio took 1.6 ms of the event loop and saved a quarter.
+            ws_per_message_deflate=False,
+            ws_max_size=MAX_MESSAGE_BYTES,
+            loop="uvloop",
+            http="httptools",
+            lifespan="off",
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
+            access_log=False,
+            log_level="debug" if settings.log_level == "debug" else "warning",
+            timeout_graceful_shutdown=5,
+            server_header=False,
+        )
+    )
 
 
-def _stop_on_signals(server: "uvicorn.Server") -> asyncio.Event:
+def _stop_on_signals(server: "uvicorn.Server | None") -> asyncio.Event:
     stop = asyncio.Event()
 
     def handle() -> None:
-        if stop.is_set():
+        if stop.is_set() and server is not None:
             server.force_exit = True
         stop.set()
 

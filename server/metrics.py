@@ -5,10 +5,13 @@ first segment of phones), ``queue`` (to a slot), ``first_step`` (to the start of
 the first step), ``first_audio`` (to its end), ``encode``, ``send``.
 """
 
+import os
 import threading
+from functools import partial
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from server.types import StageTimes
 
@@ -55,9 +58,10 @@ class Metrics:
         self._errors = Counter(
             "descant_errors", "Requests that ended in an error, by status.", ["kind", "code"], registry=registry
         )
-        self._active = Gauge("descant_active_sessions", "Sessions that hold a slot.", ["kind", "model"], registry=registry)
-        self._queued = Gauge("descant_queued_sessions", "Sessions that wait for a slot.", ["kind", "model"], registry=registry)
-        self._slots = Gauge("descant_slots", "Slots of the model.", ["kind", "model"], registry=registry)
+        gauge = partial(Gauge, labelnames=["kind", "model"], registry=registry, multiprocess_mode="mostrecent")
+        self._active = gauge("descant_active_sessions", "Sessions that hold a slot.")
+        self._queued = gauge("descant_queued_sessions", "Sessions that wait for a slot.")
+        self._slots = gauge("descant_slots", "Slots of the model.")
         self._characters = Counter(
             "descant_characters", "Characters of text accepted for speech.", ["model"], registry=registry
         )
@@ -144,4 +148,13 @@ def serve_metrics(metrics: Metrics, host: str, port: int) -> int:
 
 def start_metrics_server(metrics: Metrics, host: str, port: int) -> tuple[WSGIServer, threading.Thread]:
     """As `serve_metrics`, for a caller that shuts it down again."""
-    return start_http_server(port, addr=host, registry=metrics.registry)
+    return start_http_server(port, addr=host, registry=_shown(metrics))
+
+
+def _shown(metrics: Metrics) -> CollectorRegistry:
+    """The registry of this process, or of all processes where they write to a common folder."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return metrics.registry
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry

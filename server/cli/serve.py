@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +12,9 @@ import typer
 from rich.console import Console
 
 from server.config import Settings, load_settings, unknown_environment
-from server.main import Listening, build, check_exposure, check_ports, key_store
+from server.main import Listening, build, build_gateway, check_exposure, check_ports, key_store
 from server.main import serve as run_server
+from server.supervisor import supervise
 
 
 def _help(setting: str) -> str:
@@ -28,6 +30,9 @@ def serve(
     device: Annotated[str | None, typer.Option(help=_help("device"))] = None,
     tls_certificate: Annotated[Path | None, typer.Option(help=_help("tls_certificate"))] = None,
     tls_key: Annotated[Path | None, typer.Option(help=_help("tls_key"))] = None,
+    gateways: Annotated[int | None, typer.Option(help=_help("gateways"))] = None,
+    role: Annotated[str | None, typer.Option(help=_help("role"))] = None,
+    engine_socket: Annotated[Path | None, typer.Option(help=_help("engine_socket"))] = None,
     threads: Annotated[int | None, typer.Option(help=_help("threads"))] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with settings.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Announce the addresses as one JSON line.")] = False,
@@ -41,6 +46,9 @@ def serve(
         "device": device,
         "tls_certificate": tls_certificate,
         "tls_key": tls_key,
+        "gateways": gateways,
+        "role": role,
+        "engine_socket": engine_socket,
         "threads": threads,
     }
     settings = load_settings(config, flags)
@@ -49,10 +57,20 @@ def serve(
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for line in unknown_environment():
         logging.getLogger("descant").warning("environment variable %s sets nothing", line)
-    with Console(stderr=True).status("loading models …"):
-        services = build(settings)
-    asyncio.run(run_server(services, _announce_json if as_json else _announce))
+    if settings.gateways:
+        asyncio.run(supervise(settings, _print_json if as_json else _announce_gateways))
+    else:
+        asyncio.run(_serve(settings, _announce_json if as_json else _announce))
     typer.echo("Stopped.", err=True)
+
+
+async def _serve(settings: Settings, announce: Callable[[Listening], None]) -> None:
+    if settings.role == "gateway":
+        services = await build_gateway(settings)
+    else:
+        with Console(stderr=True).status("loading models …"):
+            services = build(settings)
+    await run_server(services, announce)
 
 
 def _describe(listening: Listening) -> dict[str, Any]:
@@ -62,14 +80,31 @@ def _describe(listening: Listening) -> dict[str, Any]:
     return {
         "version": version("descant"),
         "device": services.engine.device,
-        "url": f"{scheme}://{host}:{listening.http_port}",
+        "url": f"{scheme}://{host}:{listening.http_port}" if listening.http_port is not None else None,
         "grpc": f"{host}:{listening.grpc_port}" if listening.grpc_port is not None else None,
         "metrics": f"http://{host}:{listening.metrics_port}/metrics" if listening.metrics_port is not None else None,
     }
 
 
 def _announce_json(listening: Listening) -> None:
-    print(json.dumps(_describe(listening)), flush=True)
+    _print_json(_describe(listening))
+
+
+def _print_json(where: dict[str, Any]) -> None:
+    print(json.dumps(where), flush=True)
+
+
+def _announce_gateways(where: dict[str, Any]) -> None:
+    lines = [
+        f"Descant {where['version']} on {where['device']}: one engine, {where['gateways']} gateways",
+        "",
+        f"  HTTP, SSE, WebSocket  {where['url']}",
+        f"  gRPC                  {where['grpc'] or 'off'}",
+        f"  metrics               {where['metrics'] or 'off'}",
+        "",
+        "Stop with Ctrl-C.",
+    ]
+    print("\n".join(lines), flush=True)
 
 
 def _announce(listening: Listening) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from models.base import Recognizer, SpeechDetector, Synthesizer
+from models.base import Recognizer, SpeechDetector, Synthesizer, Voice
 from server.engine.hearing import Hearer, TranscriptStream
 from server.engine.limits import EngineLimits
 from server.engine.speaking import Speaker
@@ -131,6 +131,21 @@ class Engine:
     @property
     def device(self) -> str:
         return self._owners[0].device
+
+    @property
+    def speech_rates_hz(self) -> dict[str, int]:
+        """The sample rate of each family that speaks."""
+        return {family: speaker.sample_rate_hz for family, speaker in self._speakers.items()}
+
+    @property
+    def hearing_rates_hz(self) -> dict[str, int]:
+        """The sample rate of each family that hears."""
+        return {family: hearer.sample_rate_hz for family, hearer in self._hearers.items()}
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        """The voices of all models."""
+        return tuple(voice for speaker in self._speakers.values() for voice in speaker.voices)
 
     def speak(self, request: SpeechRequest) -> SpeechStream:
         """Open a context. Raises Busy (with retry_after_s) or ShuttingDown before anything is sent."""

@@ -118,7 +118,7 @@ class Hearer:
         self.device = model.info.device
         self.slots = limits.max_transcription_sessions
         self._places = Places(self.slots, limits, "transcription streams")
-        self._rate_hz = model.info.sample_rate_hz
+        self.sample_rate_hz = model.info.sample_rate_hz
         self._languages = model.info.languages
         self._metrics = metrics
         self._ids = ids
@@ -162,7 +162,7 @@ class Hearer:
         self._metrics.record_request("transcription", self.family)
         self._worker.post(SubmitAudio(session))
         on_cancel = functools.partial(self._cancel, session, room)
-        return TranscriptStream(session, events, room, self._rate_hz, self._worker.post, on_cancel)
+        return TranscriptStream(session, events, room, self.sample_rate_hz, self._worker.post, on_cancel)
 
     def end_all(self, error: DescantError) -> None:
         for session in list(self._open.values()):
@@ -194,5 +194,5 @@ class Hearer:
         session.ended = True
         room.set()
         self._on_ended()
-        self._metrics.record_audio_in(self.family, session.fed_samples / self._rate_hz)
+        self._metrics.record_audio_in(self.family, session.fed_samples / self.sample_rate_hz)
         return True

@@ -36,8 +36,8 @@ class Speaker:
         self.family = family
         self.device = model.info.device
         self.slots = min(model.info.max_slots, limits.max_speech_sessions)
-        self._sample_rate_hz = model.info.sample_rate_hz
-        self._voices = model.info.voices
+        self.sample_rate_hz = model.info.sample_rate_hz
+        self.voices = model.info.voices
         self._places = Places(self.slots + limits.max_queued_sessions, limits, "contexts")
         self._metrics = metrics
         self._clock = clock
@@ -79,7 +79,7 @@ class Speaker:
 
         Raises InvalidRequest for a voice that does not speak the request's language.
         """
-        _check_language(request, self._voices)
+        _check_language(request, self.voices)
         try:
             self._places.take(request.key_id)
         except Busy:
@@ -90,7 +90,7 @@ class Speaker:
         session = SpeechSession(
             id=next(self._ids),
             request=request,
-            sample_rate_hz=self._sample_rate_hz,
+            sample_rate_hz=self.sample_rate_hz,
             times=StageTimes(request.received_s or now_s),
             sink=lambda news, ended, error: self._arrive(session, events, news, ended, error),
             post=self._worker.post,

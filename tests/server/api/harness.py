@@ -19,6 +19,9 @@ from server.catalog import build_catalog
 from server.config import Limits, Settings
 from server.engine.cloning import Cloning
 from server.engine.engine import Engine
+from server.engine.interface import AnyCloning, AnyEngine
+from server.gateways.engine_service import EngineService
+from server.gateways.remote import RemoteEngine
 from server.keys import KeyStore
 from server.main import bind
 from server.metrics import Metrics
@@ -42,10 +45,15 @@ def speech_body(transcript: str = "hello there.", **fields: Any) -> dict[str, An
 class ApiServer:
     """A running server; its engine may be looked at from the test's thread."""
 
-    def __init__(self, settings: Settings, *, synthesizer: FakeSynthesizer, recognizer: FakeRecognizer) -> None:
+    def __init__(
+        self, settings: Settings, *, synthesizer: FakeSynthesizer, recognizer: FakeRecognizer, behind_gateway: bool = False
+    ) -> None:
+        """``behind_gateway``: the faces reach the engine through a Unix socket, as in a gateway."""
         self.settings = settings
         self.synthesizer = synthesizer
         self.recognizer = recognizer
+        self._behind_gateway = behind_gateway
+        self.engine_service: EngineService | None = None
         self.cloner = FakeCloner()
         self.metrics = Metrics()
         self.keys = KeyStore(settings.data_dir / "keys.json")
@@ -110,24 +118,39 @@ class ApiServer:
             build_catalog("fake", "fake", {}),
         )
         pronunciations = PronunciationStore(self.settings.data_dir / "pronunciations")
-        cloning = Cloning(lambda: self.cloner, FakeDetector(), FakeFrontEnd())
-        services = Services(self.engine, voices, catalog, self.keys, self.settings, self.metrics, pronunciations, cloning)
+        face, cloning = await self._started_engine(Cloning(lambda: self.cloner, FakeDetector(), FakeFrontEnd()))
+        services = Services(face, voices, catalog, self.keys, self.settings, self.metrics, pronunciations, cloning)
         config = uvicorn.Config(
             build_app(services), ws="websockets-sansio", lifespan="off", access_log=False,
             ws_per_message_deflate=False, log_config=None, log_level="warning",
         )  # fmt: skip
         listener = bind("127.0.0.1", 0, "--port", self.settings.limits.stall_timeout_s)
         self._server = server = uvicorn.Server(config)
-        await self.engine.start()
         task = asyncio.create_task(server._serve(sockets=[listener]))
         while not server.started:  # noqa: ASYNC110 (uvicorn offers no event)
             await asyncio.sleep(0.005)
         self.port = listener.getsockname()[1]
         self._started.set()
         await self._stop.wait()
+        if face is not self.engine:
+            await face.stop(drain_s=0)
+        if self.engine_service is not None:
+            await self.engine_service.stop(0)
         await self.engine.stop(drain_s=0)
         server.should_exit = True
         await task
+
+    async def _started_engine(self, cloning: Cloning) -> tuple[AnyEngine, AnyCloning]:
+        """What the faces are given."""
+        await self.engine.start()
+        if not self._behind_gateway:
+            return self.engine, cloning
+        self.engine_service = EngineService(self.engine, cloning)
+        path = self.settings.data_dir / "engine.sock"
+        await self.engine_service.start(path)
+        remote = RemoteEngine(path, self.metrics)
+        await remote.start()
+        return remote, remote
 
 
 @contextmanager
@@ -137,11 +160,15 @@ def serving(
     limits: Limits | None = None,
     synthesizer: FakeSynthesizer | None = None,
     recognizer: FakeRecognizer | None = None,
+    behind_gateway: bool = False,
     **settings: Any,
 ) -> Iterator[ApiServer]:
     """A server with its own settings for the length of a with block."""
     chosen = Settings(data_dir=data_dir, limits=limits or Limits(), **settings)
-    server = ApiServer(chosen, synthesizer=synthesizer or FakeSynthesizer(), recognizer=recognizer or FakeRecognizer())
+    server = ApiServer(
+        chosen, synthesizer=synthesizer or FakeSynthesizer(), recognizer=recognizer or FakeRecognizer(),
+        behind_gateway=behind_gateway,
+    )  # fmt: skip
     server.start()
     try:
         yield server

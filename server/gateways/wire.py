@@ -1,0 +1,109 @@
+"""Requests, events and errors as frames of `proto/engine.proto`: JSON of the types of `server.types`, audio beside it.
+
+A stream begins with its request. It is answered by OPENED or by an error, and then by events. The kind of a frame is
+the name of its type, or a word: ``push`` (the JSON is the bare text), ``flush``, ``finish``, ``delay`` (milliseconds),
+``feed`` (samples), and the constants here.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from models.base import ClonedSpeech, Pcm, Voice
+from server import errors
+from server.errors import DescantError, InternalError
+from server.pb.engine_pb2 import Frame
+from server.types import (
+    Controls,
+    SpeechFlushed,
+    SpeechRequest,
+    SpokenAudio,
+    SpokenTimes,
+    StageTimes,
+    Transcript,
+    TranscriptFlushed,
+    TranscriptionRequest,
+    Turn,
+    TurnSettings,
+)
+
+OPENED, ERROR = "opened", "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a gateway has to know of its engine."""
+
+    ready: bool
+    device: str
+    speech_rates_hz: dict[str, int]
+    """By model family."""
+    hearing_rates_hz: dict[str, int]
+    voices: tuple[Voice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Audio:
+    start_s: float
+    flush_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Error:
+    type: str
+    message: str
+    field: str | None
+    retry_after_s: float | None
+
+
+_TYPES: dict[str, Any] = {
+    known.__name__: TypeAdapter(known)
+    for known in (
+        SpeechRequest, TranscriptionRequest, Controls, TurnSettings, SpokenTimes, SpeechFlushed, StageTimes, Transcript, Turn,
+        TranscriptFlushed, Description, ClonedSpeech, _Audio, _Error,
+    )
+}  # fmt: skip
+_ERRORS: dict[str, type[DescantError]] = {
+    name: known for name, known in vars(errors).items() if isinstance(known, type) and issubclass(known, DescantError)
+}
+
+
+def frame_of(value: Any) -> Frame:
+    """One value of a known type as a frame."""
+    if isinstance(value, SpokenAudio):
+        json = _TYPES["_Audio"].dump_json(_Audio(value.start_s, value.flush_index))
+        return Frame(kind="SpokenAudio", json=json, pcm=value.pcm.tobytes())
+    kind = type(value).__name__
+    return Frame(kind=kind, json=_TYPES[kind].dump_json(value))
+
+
+def value_of(frame: Frame) -> Any:
+    """What `frame_of` was given."""
+    if frame.kind == "SpokenAudio":
+        audio = _TYPES["_Audio"].validate_json(frame.json)
+        return SpokenAudio(pcm_of(frame), audio.start_s, audio.flush_index)
+    return _TYPES[frame.kind].validate_json(frame.json)
+
+
+def pcm_frame(kind: str, pcm: Pcm, text: str = "") -> Frame:
+    return Frame(kind=kind, json=text.encode("utf-8"), pcm=np.ascontiguousarray(pcm, dtype=np.float32).tobytes())
+
+
+def pcm_of(frame: Frame) -> Pcm:
+    """Shares the frame's memory; read only."""
+    return np.frombuffer(frame.pcm, dtype=np.float32)
+
+
+def error_frame(error: DescantError) -> Frame:
+    known = next((kind for kind in type(error).__mro__ if kind.__name__ in _ERRORS), InternalError)
+    told = _Error(known.__name__, error.message, error.field, error.retry_after_s)
+    return Frame(kind=ERROR, json=_TYPES["_Error"].dump_json(told))
+
+
+def raise_error(frame: Frame) -> None:
+    """Raises the error of a frame that holds one."""
+    if frame.kind == ERROR:
+        told = _TYPES["_Error"].validate_json(frame.json)
+        raise _ERRORS[told.type](told.message, field=told.field, retry_after_s=told.retry_after_s)
