@@ -35,6 +35,7 @@ app = Application(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: its boxes cut long options, and show flags as if they took a value
 )
 
 

@@ -335,6 +335,44 @@ def test_voices(client: Cartesia) -> None:
         client.voices.get("nobody")
 
 
+def test_voices_of_ones_own(client: Cartesia, voice: str) -> None:
+    clip = client.tts.generate(
+        model_id=MODEL,
+        transcript=f"{TEXT} Four hours of steady work faced us.",
+        voice=voice,
+        output_format={"container": "wav", "encoding": "pcm_s16le", "sample_rate": RATE_HZ},
+    ).read()
+    made = client.voices.clone(clip=("clip.wav", clip, "audio/x-wav"), name="Mine", language="en", description="From a clip.")
+    try:
+        assert (made.name, made.description, made.language) == ("Mine", "From a clip.", "en")
+        assert made.id in [item.id for item in client.voices.list(is_owner=True)]
+        assert client.voices.get(made.id).name == "Mine"
+        changed = client.voices.update(made.id, name="Ours", gender="feminine")
+        assert (changed.name, changed.gender, changed.description) == ("Ours", "feminine", "From a clip.")
+        for one in (made.id, f"{made.id}:0.5+{voice}"):
+            spoken = client.tts.generate(model_id=MODEL, transcript=TEXT, voice=one, output_format=RAW).read()
+            assert len(spoken) > RATE_HZ
+        events: Any = list(client.tts.generate_sse(model_id=MODEL, transcript=TEXT, voice=made.id, output_format=RAW))
+        assert len(audio_of(events)) > RATE_HZ
+        with client.tts.websocket_connect() as connection:
+            context = connection.context(model_id=MODEL, voice={"mode": "id", "id": made.id}, output_format=RAW)
+            context.push(TEXT)
+            context.no_more_inputs()
+            assert len(audio_of(list(context.receive()))) > RATE_HZ
+        for bad, status, message in (
+            (b"no audio at all", 415, "clip: is not an audio file"),
+            (clip[:20_000], 400, "clip: holds"),
+        ):
+            with pytest.raises(cartesia.APIStatusError, match=message) as refusal:
+                client.voices.clone(clip=("clip.wav", bad), name="Bad", language="en")
+            assert refusal.value.status_code == status
+    finally:
+        client.voices.delete(made.id)
+    assert made.id not in [item.id for item in client.voices.list()]
+    with pytest.raises(cartesia.NotFoundError):
+        client.tts.generate(model_id=MODEL, transcript=TEXT, voice=made.id, output_format=RAW)
+
+
 async def test_voices_async(async_client: AsyncCartesia) -> None:
     listed = [item async for item in async_client.voices.list()]
     assert (await async_client.voices.get(listed[-1].id)).id == listed[-1].id
@@ -342,6 +380,13 @@ async def test_voices_async(async_client: AsyncCartesia) -> None:
 
 def test_status(client: Cartesia) -> None:
     assert client.get_status().ok
+
+
+def test_access_token(client: Cartesia, target: Target, voice: str) -> None:
+    token = client.access_token.create(grants={"tts": True}, expires_in=60).token
+    with Cartesia(token=token, base_url=target.url, max_retries=0) as browser:
+        audio = browser.tts.generate(model_id=MODEL, transcript="Hello.", voice=voice, output_format=RAW)
+        assert audio.read()
 
 
 def spoken_phonemes(client: Cartesia, voice: str, **fields: Any) -> list[str]:
