@@ -7,9 +7,10 @@
 The front end: how many phones of held-out sentences differ from espeak-ng's (edit distance, stress and pauses
 apart). The voices, on held-out sentences: with espeak-ng's phones and durations, mel-cepstral distortion and pitch error
 against its audio; left to themselves, the error of the durations of the phones. And how many phones the recogniser of
-`benchmarks.phone_recogniser` hears otherwise than espeak-ng pronounces the sentence: in espeak-ng's own audio, in our
-voice given its phones, and in our voice from text. That recogniser was taught by espeak-ng alone; no recogniser of
-another origin hears these languages here, so only listeners can say how well and how gladly they are understood.
+`benchmarks.phone_recogniser` hears otherwise than espeak-ng pronounces the sentence: in espeak-ng's own audio, in its
+parameters through our vocoder ("copy"), in our voice given its phones, and in our voice from text. That recogniser was
+taught by espeak-ng alone; no recogniser of another origin hears these languages here, so only listeners can say how well
+and how gladly they are understood.
 """
 
 import argparse
@@ -21,12 +22,14 @@ from pathlib import Path
 
 import numpy as np
 import soxr
+import torch
 
 from benchmarks.phone_recogniser import PhoneRecogniser, load
 from benchmarks.speech_measures import Floats, mel_cepstral_distortion_db, octave_levels_db, pitch_error_cents
 from benchmarks.spoken_sentences import EVALUATION_HZ, say, segments_of, timed_segment
 from models.base import Segment, Synthesizer, Voice
-from models.conv_tts.config import FRAME_MS
+from models.conv_tts.config import FRAME_MS, SAMPLE_RATE_HZ
+from models.conv_tts.vocoder import Vocoder
 from models.phones import PAUSES
 from models.registry import load_synthesizer
 from server.text.frontend import TextFrontEnd
@@ -99,11 +102,12 @@ class VoiceMeasure:
         self._espeak_voice = VOICE_OF[self._language] + VARIANTS[variant]
         self._front_end = TextFrontEnd([voice.tongue])
         self._distortion: list[float] = []
+        self._copy_distortion: list[float] = []
         self._cents: list[float] = []
         self._levels: list[Floats] = []
         self._duration_errors: list[float] = []
         self._lengths_ms = np.zeros(2)
-        self._heard = {"source": Errors(), "given_phones": Errors(), "from_text": Errors()}
+        self._heard = {name: Errors() for name in ("source", "copy", "given_phones", "from_text")}
 
     def add(self, sentence: str) -> None:
         utterance = make_utterance(self._espeak, sentence, self._speaker, MULTILINGUAL)
@@ -114,6 +118,8 @@ class VoiceMeasure:
         pcm = say(self._model, self._voice, [timed]).at_16_khz()
         ours, theirs = equally_loud(pcm, source)
         self._distortion.append(mel_cepstral_distortion_db(ours, theirs))
+        copy = copied_pcm(utterance)
+        self._copy_distortion.append(mel_cepstral_distortion_db(*equally_loud(copy, source)))
         self._cents.append(pitch_error_cents(pcm, source))
         self._levels.append(np.array(octave_levels_db(ours)) - np.array(octave_levels_db(theirs)))
         free = say(self._model, self._voice, [Segment(tuple(replace(phone, duration_ms=None) for phone in timed.phones))])
@@ -125,7 +131,8 @@ class VoiceMeasure:
         if self._judge is not None:
             read = say(self._model, self._voice, segments_of(self._front_end, sentence, language=self._voice.tongue))
             expected = expected_phones(self._espeak, sentence, self._language)
-            for name, audio in (("source", source), ("given_phones", free.at_16_khz()), ("from_text", read.at_16_khz())):
+            ways = {"source": source, "copy": copy, "given_phones": free.at_16_khz(), "from_text": read.at_16_khz()}
+            for name, audio in ways.items():
                 self._heard[name].add(expected, self._judge.hear(audio, self._language))
 
     def figures(self) -> Figures:
@@ -133,6 +140,7 @@ class VoiceMeasure:
         return {
             "sentences": len(self._distortion),
             "distortion_db": round(float(np.mean(self._distortion)), 2),
+            "copy_distortion_db": round(float(np.mean(self._copy_distortion)), 2),
             "pitch_error_cents": round(float(np.nanmean(self._cents)), 1),
             "octave_levels_db": np.mean(self._levels, axis=0).round(1).tolist(),
             "duration_error_percent": round(100 * float(np.expm1(np.mean(self._duration_errors))), 1),
@@ -147,6 +155,15 @@ def source_pcm(speech: Speech, utterance: Utterance) -> Floats:
     length = int(utterance.durations_frames.sum()) * FRAME_MS * EVALUATION_HZ // 1000
     padded = np.concatenate([np.zeros(lead_frames * FRAME_MS * EVALUATION_HZ // 1000), pcm, np.zeros(length)])
     return np.asarray(padded[:length])
+
+
+def copied_pcm(utterance: Utterance) -> Floats:
+    """The source's own parameters through our vocoder, at 16 kHz: what no model of it can beat."""
+    order = MULTILINGUAL.cepstrum_order
+    vocoder, frames = Vocoder(order), torch.from_numpy(utterance.frames.astype(np.float32))[None]
+    with torch.inference_mode():
+        pcm, _ = vocoder(frames[..., :order], frames[..., order:-1], frames[..., -1].exp(), vocoder.init_state(1))
+    return np.asarray(soxr.resample(pcm[0].double().numpy(), SAMPLE_RATE_HZ, EVALUATION_HZ, quality="VHQ"))
 
 
 def equally_loud(pcm: Floats, source: Floats) -> tuple[Floats, Floats]:
