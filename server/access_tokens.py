@@ -41,7 +41,7 @@ class AccessTokens:
 
     def create(self, key_id: str, grants: Iterable[str], life_s: int) -> str:
         if not self._secret.read():
-            self._secret.write({"secret": secrets.token_hex(32)})
+            self._secret.change(lambda made: {"secret": made.hex() or secrets.token_hex(32)})
         now_s = int(time.time())
         claims = {
             "sub": key_id,

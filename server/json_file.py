@@ -1,10 +1,10 @@
 """Private JSON files that are replaced as a whole and read again when somebody else replaced them."""
 
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
-import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -48,6 +48,16 @@ class JsonFile(Generic[T]):
             self._stamp, self._value = stamp, value
         return self._value
 
+    def change(self, change: Callable[[T], Any]) -> None:
+        """Write the JSON that ``change`` makes of the value. One change at a time, over all threads and processes."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            self.write(change(self.read()))
+        finally:
+            os.close(folder)
+
     def write(self, data: Any) -> None:
         """Replace the file, with mode 600, by this JSON."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -68,7 +78,7 @@ class OwnersFiles(Generic[T]):
     """What API keys keep: a file for each owner in ``folder``, which need not exist, with a tuple of dataclasses.
 
     The owner is the key's id, or "" where no key is asked for. File names are hashes of owners, so nothing that a client
-    sends is ever part of a path. Safe to use from several threads; changes wait for the disk.
+    sends is ever part of a path. Safe to use from several threads and processes; changes wait for the disk.
     """
 
     def __init__(self, folder: Path, parse: Callable[[Any], T], what: str) -> None:
@@ -77,7 +87,6 @@ class OwnersFiles(Generic[T]):
         self._parse = parse
         self._what = what
         self._files: dict[str, JsonFile[tuple[T, ...]]] = {}
-        self._changing = threading.Lock()
 
     def read(self, owner_id: str) -> tuple[T, ...]:
         """The owner's; the same object until something changes. Raises JsonFileError."""
@@ -85,9 +94,7 @@ class OwnersFiles(Generic[T]):
 
     def change(self, owner_id: str, change: Callable[[tuple[T, ...]], tuple[T, ...]]) -> None:
         """Keep what ``change`` makes of what is kept; nothing else changes it meanwhile."""
-        with self._changing:
-            file = self._file(owner_id)
-            file.write({"items": [asdict(item) for item in change(file.read())]})  # type: ignore[call-overload]
+        self._file(owner_id).change(lambda kept: {"items": [asdict(item) for item in change(kept)]})  # type: ignore[call-overload]
 
     def _file(self, owner_id: str) -> JsonFile[tuple[T, ...]]:
         file = self._files.get(owner_id)
