@@ -72,7 +72,8 @@ train-ears: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m training.ears.export --weights $(EARS)/second/averaged.pt --text-folder $(TEXT)
 
 proto: setup
-	$(BIN)/python -m grpc_tools.protoc -Iserver/pb=proto --python_out=. --pyi_out=. --grpc_python_out=. server/pb/speech.proto
+	$(BIN)/python -m grpc_tools.protoc -Iserver/pb=proto --python_out=. --pyi_out=. --grpc_python_out=. \
+	    server/pb/speech.proto server/pb/engine.proto
 
 clean:
 	rm -rf $(VENV) build dist data
