@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     grpc_port: int = Field(50051, ge=-1, le=65535, description="gRPC port; 0 picks a free one, -1 turns gRPC off.")
     metrics_port: int = Field(9090, ge=-1, le=65535, description="Prometheus port; 0 picks a free one, -1 turns it off.")
     tls_certificate: Path | None = Field(
-        None, description="PEM file with the certificate chain; HTTP and WebSocket then speak TLS. Needs tls_key."
+        None, description="PEM file with the certificate chain; HTTP and WebSocket then speak TLS. Goes with a key."
     )
     tls_key: Path | None = Field(None, description="PEM file with the certificate's private key.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     require_keys: bool = Field(False, description="Ask for an API key on loopback too.")
     default_version: str = Field(
         "2026-08-14", pattern=r"^\d{4}-\d\d-\d\d$", description="Cartesia-Version of requests that name none."
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (), description="Origins of web pages that may call the HTTP API, such as https://app.example.com; * is all."
     )
     speech_model: str = Field("conv_tts", description="Family that answers to the sonic ids.")
     recognition_model: str = Field("whisper", description="Family that answers to the ink ids.")

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
@@ -56,13 +57,24 @@ def build_app(services: Services) -> Starlette:
     """The ASGI application. The caller starts and stops the engine; no lifespan is needed."""
     app = Starlette(
         routes=_routes(),
-        middleware=[Middleware(Gate, services=services)],
+        middleware=[*_cors(services), Middleware(Gate, services=services)],
         exception_handlers={HTTPException: _refuse},
     )
     # A redirect loses the body of a POST in some clients, so both spellings are routes of their own.
     app.router.redirect_slashes = False
     app.router.default = _nowhere
     return app
+
+
+def _cors(services: Services) -> list[Middleware]:
+    """Outside the gate, because browsers ask before a call, without a key, and must be able to read its errors."""
+    origins = services.settings.cors_origins
+    if not origins:
+        return []
+    methods, exposed = sorted({method for method, _, _ in HTTP_ROUTES}), ["X-Request-Id", "Retry-After"]
+    return [
+        Middleware(CORSMiddleware, allow_origins=origins, allow_methods=methods, allow_headers=["*"], expose_headers=exposed)
+    ]
 
 
 def _routes() -> list[BaseRoute]:

@@ -187,3 +187,24 @@ def test_token_where_no_key_is_needed(http: httpx.Client, api: ApiServer) -> Non
     with opened(api, f"/tts/websocket?access_token={token}") as socket:
         socket.send(speech_body(context_id="t"))
         assert socket.until("done", "error")[-1]["type"] == "done"
+
+
+def test_pages_of_named_origins_may_call_from_a_browser(http: httpx.Client, tmp_path: Path) -> None:
+    ours, another = "https://app.example.com", "https://example.org"
+    with serving(tmp_path, cors_origins=(ours,)) as server:
+        key, url = server.keys.create("page"), server.url + "/tts/bytes"
+        asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, cartesia-version"}
+        before = http.options(url, headers={"Origin": ours, **asking})
+        assert before.status_code == 200
+        assert before.headers["access-control-allow-origin"] == ours
+        assert {"authorization", "cartesia-version"} <= set(before.headers["access-control-allow-headers"].lower().split(", "))
+        assert http.options(url, headers={"Origin": another, **asking}).status_code == 400
+        for credentials, status in (({"X-API-Key": key}, 200), ({}, 401)):
+            answer = http.post(url, json=speech_body(), headers={"Origin": ours, **credentials})
+            assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, ours)
+            assert "access-control-allow-origin" not in http.post(url, headers={"Origin": another, **credentials}).headers
+
+
+def test_no_page_may_call_unless_it_is_named(http: httpx.Client, api: ApiServer) -> None:
+    answer = http.get(api.url + "/voices", headers={"Origin": "https://app.example.com"})
+    assert "access-control-allow-origin" not in answer.headers
