@@ -68,14 +68,19 @@ def rank(judge: Judge, known: Mapping[str, list[Pcm]], clones: Mapping[str, list
     normal = spread_out(points) if scaled else _unit
     places = {name: _unit(np.mean([normal(point) for point in rows], axis=0)) for name, rows in points.items()}
     cloned = {name: _unit(np.mean([normal(judge(pcm)) for pcm in waves], axis=0)) for name, waves in clones.items()}
-    nearest = {name: max(places, key=lambda other: float(places[other] @ cloned[name])) for name in clones}
-    claimed = {name: max(cloned, key=lambda other: float(cloned[other] @ places[name])) for name in clones}
+    speakers = {name: places[name] for name in clones}
+    among_all = {name: _nearest(places, cloned[name]) for name in clones}
     return {
-        "clone_nearest_to_own_speaker": sum(name == found for name, found in nearest.items()),
-        "speaker_nearest_to_own_clone": sum(name == found for name, found in claimed.items()),
+        "speaker_nearest_to_own_clone": sum(name == _nearest(cloned, speakers[name]) for name in clones),
+        "clone_nearest_to_own_speaker": sum(name == _nearest(speakers, cloned[name]) for name in clones),
+        "also_among_stock_voices": sum(name == found for name, found in among_all.items()),
         "similarity": round(float(np.mean([places[name] @ cloned[name] for name in clones])), 3),
-        "mistaken_for": {name: found for name, found in nearest.items() if name != found},
+        "mistaken_for": {name: found for name, found in among_all.items() if name != found},
     }
+
+
+def _nearest(voices: Mapping[str, Floats], point: Floats) -> str:
+    return max(voices, key=lambda name: float(voices[name] @ point))
 
 
 def _unit(point: Floats) -> Floats:
@@ -143,13 +148,13 @@ def draw(path: Path, recorded: Pcm, cloned: Pcm, name: str) -> None:
 def table(figures: Mapping[str, object]) -> str:
     rows = figures["judges"]
     assert isinstance(rows, dict)
-    lines = [f"{'judge':10} {'clone -> speaker':>17} {'speaker -> clone':>17} {'similarity':>11}  mistaken for"]
+    count = figures["clones"]
+    lines = [f"{'judge':10} {'speaker -> clone':>17} {'clone -> speaker':>17} {'and stock voices':>17} {'similarity':>11}"]
     for name, row in rows.items():
-        first, second = row["clone_nearest_to_own_speaker"], row["speaker_nearest_to_own_clone"]
-        mistaken = ", ".join(f"{clone} for {other}" for clone, other in row["mistaken_for"].items()) or "-"
-        lines.append(
-            f"{name:10} {first:>14}/{figures['clones']} {second:>14}/{figures['clones']} {row['similarity']:>11}  {mistaken}"
-        )
+        ranks = ("speaker_nearest_to_own_clone", "clone_nearest_to_own_speaker", "also_among_stock_voices")
+        shown = " ".join(f"{f'{row[rank]}/{count}':>17}" for rank in ranks)
+        mistaken = ", ".join(f"{clone} for {other}" for clone, other in row["mistaken_for"].items()) or "none"
+        lines += [f"{name:10} {shown} {row['similarity']:>11}", f"{'':10} mistaken: {mistaken}"]
     lines.append(
         f"word errors by pocketsphinx: clones {figures['wer_percent_clones']} %, stock {figures['wer_percent_stock']} %; "
         f"a clone takes at most {figures['clone_cpu_s_max']} s of one core"

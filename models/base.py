@@ -21,6 +21,7 @@ so the whole server runs (and is tested) with fakes on a machine without torch.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import zip_longest
 from typing import Protocol
 
 import numpy as np
@@ -79,6 +80,9 @@ class Character:
     """Log of the factor on the speaking rate."""
     cepstrum: tuple[float, ...] = ()
     """Added to the model's log spectrum, as its first cepstral coefficients (on the model's own frequency axis)."""
+    cepstrum_movement: tuple[float, ...] = ()
+    """Lower triangle, row by row, of a symmetric matrix: how the cepstrum's movement around its mean, from its second
+    coefficient on, departs from the model's. Positive on the diagonal: sounds differ more."""
 
     @classmethod
     def mixed(cls, parts: "Sequence[tuple[Character, float]]") -> "Character":
@@ -87,13 +91,13 @@ class Character:
         def weigh(values: Sequence[float]) -> float:
             return math.fsum(value * weight for value, (_, weight) in zip(values, parts, strict=True))
 
-        order = max(len(character.cepstrum) for character, _ in parts)
-        padded = [character.cepstrum + (0.0,) * (order - len(character.cepstrum)) for character, _ in parts]
-        numbers = (field.name for field in fields(cls) if field.name != "cepstrum")
-        return cls(
-            **{name: weigh([getattr(character, name) for character, _ in parts]) for name in numbers},
-            cepstrum=tuple(weigh(column) for column in zip(*padded, strict=True)),
-        )
+        def weigh_all(name: str) -> float | tuple[float, ...]:
+            given = [getattr(character, name) for character, _ in parts]
+            if isinstance(given[0], tuple):
+                return tuple(weigh(column) for column in zip_longest(*given, fillvalue=0.0))
+            return weigh(given)
+
+        return cls(**{field.name: weigh_all(field.name) for field in fields(cls)})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,8 @@ def _parse(row: Any) -> OwnVoice:
 
 
 def _voice(row: Any) -> Voice:
-    character = Character(**{**row["character"], "cepstrum": tuple(row["character"]["cepstrum"])})
+    numbers = row["character"]
+    character = Character(**{name: tuple(value) if isinstance(value, list) else value for name, value in numbers.items()})
     return Voice(**{**row, "speakers": tuple((name, weight) for name, weight in row["speakers"]), "character": character})
 
 

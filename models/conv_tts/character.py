@@ -29,22 +29,31 @@ class Shape:
     pitch_spread: float
     log_rate: float
     matrix: Tensor
-    """[K, K], the frequency warp: ``cepstrum @ matrix``."""
+    """[K, K], frequency warp and movement: ``cepstrum @ matrix``."""
     offset: Tensor
-    """[K], added after the warp."""
+    """[K], added after that."""
     voicing_logit: float
     changes_frames: bool
     """Whether matrix, offset or voicing differ from doing nothing."""
 
     @classmethod
-    def of(cls, character: Character, order: int, device: torch.device | str = "cpu") -> "Shape":
-        """``order`` is that of the network's cepstrum. ValueError: the character's is longer."""
-        if len(character.cepstrum) > order:
-            raise ValueError(f"a character with {len(character.cepstrum)} cepstral coefficients; this model has {order}")
-        offset = torch.zeros(order)
+    def of(cls, character: Character, mean: Tensor) -> "Shape":
+        """``mean`` [K] is that of the network's cepstra. ValueError: the character's are longer."""
+        device, order = mean.device, len(mean)
+        offset, movement = torch.zeros(order), torch.eye(order)
+        size = movement_size(character)
+        if max(len(character.cepstrum), size + 1) > order:
+            longest = max(len(character.cepstrum), size + 1)
+            raise ValueError(f"a character with {longest} cepstral coefficients; this model has {order}")
         offset[: len(character.cepstrum)] = torch.tensor(character.cepstrum)
-        matrix = torch.from_numpy(warp_matrix(character.log_formants, order)).float()
-        changes = bool(character.log_formants or character.voicing_logit or any(character.cepstrum))
+        row, column = torch.tril_indices(size, size) + 1
+        movement[row, column] += torch.tensor(character.cepstrum_movement)
+        movement = torch.tril(movement) + torch.tril(movement, -1).T
+        warp = torch.from_numpy(warp_matrix(character.log_formants, order)).float()
+        matrix = warp @ movement
+        offset += mean.cpu() @ (warp - matrix)
+        numbers = (character.log_formants, character.voicing_logit, *character.cepstrum, *character.cepstrum_movement)
+        changes = any(numbers)
         return cls(
             character.log_f0,
             math.exp(character.log_pitch_spread),
@@ -54,6 +63,11 @@ class Shape:
             character.voicing_logit,
             changes,
         )
+
+
+def movement_size(character: Character) -> int:
+    """Rows of the matrix whose triangle is given."""
+    return (math.isqrt(8 * len(character.cepstrum_movement) + 1) - 1) // 2
 
 
 @lru_cache(maxsize=64)

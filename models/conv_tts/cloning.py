@@ -22,11 +22,14 @@ Floats = NDArray[np.float64]
 
 _FORMANT_STEP = 0.09
 _FORMANT_LIMIT = 0.25
-_ROUNDS = 2
+_ROUNDS = 3
 _ACTIVE_LEVEL_DB = -22.0
 """Of the stock voices while they speak; a clone is brought to it, whatever the level of its clip."""
 _HIGHEST_PEAK = 0.9
 _SPREAD_LIMIT, _VOICING_LIMIT, _RATE_LIMIT = 0.7, 2.5, 0.3
+_MOVEMENT_SHARE = 0.75
+"""How much of the difference in movement is taken over: some of it is that of the two texts."""
+_MOVEMENT_RANGE = (0.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,13 @@ class ConvTtsCloner:
             matched = equalise(spoken, spectral_difference(target, measure(spoken)))
             scores.append(float(self._encoder.hear(matched).embedding @ heard.embedding))
         chosen = _between(found, scores)
-        for _ in range(_ROUNDS):
+        for turn in range(_ROUNDS):
             (spoken,) = self._speak([chosen], segments)
-            chosen = replace(chosen, character=_corrected(chosen.character, target, measure(spoken)))
+            own = measure(spoken)
+            character = _corrected(chosen.character, target, own)
+            if turn == _ROUNDS - 2:
+                character = replace(character, cepstrum_movement=_movement(target, own))
+            chosen = replace(chosen, character=character)
         (spoken,) = self._speak([chosen], segments)
         character = _levelled(chosen.character, measure(spoken))
         similarity = float(self._encoder.hear(spoken).embedding @ heard.embedding)
@@ -117,6 +124,23 @@ def _corrected(character: Character, target: Profile, own: Profile) -> Character
     )
 
 
+def _movement(target: Profile, own: Profile) -> tuple[float, ...]:
+    """`Character.cepstrum_movement` that brings one covariance to the other: the optimal transport between two normal
+    distributions (Olkin and Pukelsheim 1982), which moves vowels apart or together and needs no common text."""
+    floor = 0.05 * np.diag(np.diag(own.movement))
+    root, inverse = (_power(own.movement + floor, exponent) for exponent in (0.5, -0.5))
+    transport = inverse @ _power(root @ (target.movement + floor) @ root, 0.5) @ inverse
+    values, axes = np.linalg.eigh(transport)
+    shared = 1 + _MOVEMENT_SHARE * (np.clip(values, *_MOVEMENT_RANGE) - 1)
+    change = (axes * shared) @ axes.T - np.eye(len(transport))
+    return tuple(float(value) for value in change[np.tril_indices(len(change))])
+
+
+def _power(symmetric: Floats, exponent: float) -> Floats:
+    values, axes = np.linalg.eigh(symmetric)
+    return np.asarray((axes * np.maximum(values, 1e-9) ** exponent) @ axes.T)
+
+
 def _levelled(character: Character, own: Profile) -> Character:
     """The character at the level of the stock voices, or as near to it as its peaks allow; rounded for storage."""
     gain_db = min(_ACTIVE_LEVEL_DB - own.active_level_db, 20 * math.log10(_HIGHEST_PEAK / own.peak))
@@ -128,6 +152,7 @@ def _levelled(character: Character, own: Profile) -> Character:
         round(character.voicing_logit, 4),
         round(character.log_rate, 4),
         tuple(round(value, 4) for value in cepstrum),
+        tuple(round(value, 4) for value in character.cepstrum_movement),
     )
 
 

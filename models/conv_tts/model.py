@@ -137,7 +137,7 @@ class ConvTtsSynthesizer:
         if slot in self._slots:
             raise ValueError(f"slot {slot} is in use")
         weights = speaker_weights(voice, self._network.config.speakers)
-        shape = Shape.of(voice.character, self._network.config.cepstrum_order, self._device)
+        shape = Shape.of(voice.character, self._network.cepstrum_mean)
         self._slots[slot] = _Slot(torch.tensor(weights, device=self._device), shape)
         with torch.inference_mode():
             self._decoder_states[slot] = 0

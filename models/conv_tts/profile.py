@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 CLIP_RATE_HZ = 16_000
 OFFSET_ORDER = 20
 """Cepstral coefficients of a correction of the spectrum: details down to 1 Bark."""
+MOVEMENT_SIZE = 11
 
 _HOP_SAMPLES = 160
 _FFT_SAMPLES = 512
@@ -39,6 +40,8 @@ class Profile:
     """[bands], mean log amplitude (neper) of voiced frames."""
     certainty: Floats
     """[bands], 0..1: how far the voiced frames stand out of the recording's own noise."""
+    movement: Floats
+    """[MOVEMENT_SIZE, MOVEMENT_SIZE], covariance of the cepstrum of voiced frames, from the second coefficient on."""
     voicing_logit: float
     """Median log odds of the periodicity of voiced frames."""
     active_level_db: float
@@ -70,6 +73,7 @@ def measure(pcm: Pcm) -> Profile:
         voiced_spectrum=mean,
         # Bands within 6 dB of the floor are noise's, those 15 dB above it are the voice's.
         certainty=np.clip((mean - quiet - 0.7) / 1.0, 0, 1),
+        movement=np.cov((log_amplitude[voiced] @ _cepstral_fit())[:, 1 : MOVEMENT_SIZE + 1].T),
         voicing_logit=float(np.median(np.log(strength / (1 - strength)))),
         active_level_db=float(10 * np.log10(np.square(frames)[active].mean() + 1e-12)),
         peak=float(max(np.abs(pcm).max(), 1e-6)),
@@ -91,8 +95,7 @@ def spectral_difference(target: Profile, own: Profile) -> Floats:
     rows = np.concatenate([basis, above])
     wanted = np.concatenate([difference, np.full(5, difference[-3:].mean())])
     weights = np.concatenate([weight, np.full(5, 0.2)])
-    smooth = 0.002 * np.diag(np.arange(OFFSET_ORDER, dtype=np.float64) ** 2)
-    return np.asarray(np.linalg.solve(rows.T @ (weights[:, None] * rows) + smooth, rows.T @ (weights * wanted)))
+    return np.asarray(np.linalg.solve(rows.T @ (weights[:, None] * rows) + _smooth(), rows.T @ (weights * wanted)))
 
 
 def equalise(pcm: Pcm, cepstrum: Floats) -> Pcm:
@@ -107,6 +110,18 @@ def equalise(pcm: Pcm, cepstrum: Floats) -> Pcm:
 
 def _angle(hz: Floats) -> Floats:
     return np.asarray(warped_angle(torch.from_numpy(np.asarray(hz, np.float64))).numpy())
+
+
+def _smooth() -> Floats:
+    """[OFFSET_ORDER, OFFSET_ORDER]: what details of a fit cost."""
+    return np.asarray(0.002 * np.diag(np.arange(OFFSET_ORDER, dtype=np.float64) ** 2))
+
+
+@cache
+def _cepstral_fit() -> Floats:
+    """[bands, OFFSET_ORDER]: log amplitudes to a smooth cepstrum."""
+    basis = np.cos(np.arange(OFFSET_ORDER) * _centre_angles()[:, None])
+    return np.asarray(np.linalg.solve(basis.T @ basis + _smooth(), basis.T).T)
 
 
 @cache

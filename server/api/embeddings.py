@@ -8,6 +8,7 @@ network of its own has no such numbers: its vector only says which voice it is.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import fields
+from itertools import count
 
 import numpy as np
 
@@ -18,7 +19,8 @@ EMBEDDING_SIZE = 192
 _MARK = (-0.40625, 0.71875)
 """Binary fractions, exact in every float format a client may keep them in; a weighted mean of vectors keeps them."""
 _MOST_SPEAKERS = 24
-_NUMBERS = tuple(field.name for field in fields(Character) if field.name != "cepstrum")
+_NUMBERS = tuple(field.name for field in fields(Character) if not field.name.startswith("cepstrum"))
+_MOST_COEFFICIENTS = 24
 _DIGEST_BYTES = 16
 _LARGEST = 4.0
 """No number of a character is larger: a factor of 55."""
@@ -39,6 +41,8 @@ def embedding_of(voice: Voice, voices: Voices) -> list[float]:
         *(0.0,) * (_MOST_SPEAKERS - len(voices.speakers)),
         *(getattr(character, name) for name in _NUMBERS),
         *character.cepstrum,
+        *(0.0,) * (_MOST_COEFFICIENTS - len(character.cepstrum)),
+        *character.cepstrum_movement,
     ]
     return numbers + [0.0] * (EMBEDDING_SIZE - len(numbers))
 
@@ -62,7 +66,12 @@ def voice_of(embedding: Sequence[object], voices: Voices) -> Voice | None:
     weights = np.array(numbers[4 : 4 + len(voices.speakers)])
     if language not in voices.made_languages() or weights.min() < -1e-6 or abs(weights.sum() - 1) > 1e-3:
         return None
-    cepstrum = np.trim_zeros(rest[len(_NUMBERS) :], "b")
+    cepstra = rest[len(_NUMBERS) :]
+    character = Character(
+        **dict(zip(_NUMBERS, rest, strict=False)),
+        cepstrum=tuple(np.trim_zeros(cepstra[:_MOST_COEFFICIENTS], "b")),
+        cepstrum_movement=_triangle(cepstra[_MOST_COEFFICIENTS:]),
+    )
     return Voice(
         id="embedding",
         name="Embedding",
@@ -71,5 +80,12 @@ def voice_of(embedding: Sequence[object], voices: Voices) -> Voice | None:
         locale=next(voice.locale for voice in voices.list() if voice.language == language and not voice.network),
         gender="",
         speakers=tuple((name, float(w)) for name, w in zip(voices.speakers, weights / weights.sum(), strict=True) if w > 0),
-        character=Character(**dict(zip(_NUMBERS, rest, strict=False)), cepstrum=tuple(cepstrum)),
+        character=character,
     )
+
+
+def _triangle(numbers: Sequence[float]) -> tuple[float, ...]:
+    """The smallest triangle of a matrix that holds all that are not 0."""
+    last = np.flatnonzero(numbers).max(initial=-1) + 1
+    size = next(size for size in count() if size * (size + 1) // 2 >= last)
+    return tuple(numbers[: size * (size + 1) // 2])

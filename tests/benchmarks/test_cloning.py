@@ -28,13 +28,17 @@ def itself(pcm: Pcm) -> NDArray[np.float64]:
 
 def test_ranks() -> None:
     row = rank(itself, waves(KNOWN), waves({"a": (0.9, 0.1), "b": (0.8, 0.4)}), scaled=False)
-    assert row["clone_nearest_to_own_speaker"] == 1
+    assert row["clone_nearest_to_own_speaker"] == row["also_among_stock_voices"] == 1
     assert row["speaker_nearest_to_own_clone"] == 2
     assert row["mistaken_for"] == {"b": "a"}
+    stock = rank(itself, waves({**KNOWN, "stock": (0.6, 0.4)}), waves({"a": (0.5, 0.4), "b": (0.1, 0.9)}), scaled=False)
+    assert stock["clone_nearest_to_own_speaker"] == 2
+    assert stock["mistaken_for"] == {"a": "stock"}
     shown = table(
         {"judges": {"itself": row}, "clones": 2, "wer_percent_clones": 1, "wer_percent_stock": 2, "clone_cpu_s_max": 3}
     )
     assert "b for a" in shown
+    assert "2/2" in shown
 
 
 def test_coordinates_count_alike_when_spread_out() -> None:
@@ -68,4 +72,4 @@ def test_smoke(repository: Path) -> None:
     assert result.returncode == 0, result.stderr
     line = json.loads(result.stdout.splitlines()[-1])
     assert line["clones"] == 2
-    assert line["judges"]["encoder"]["clone_nearest_to_own_speaker"] == 2
+    assert line["judges"]["encoder"]["speaker_nearest_to_own_clone"] == 2

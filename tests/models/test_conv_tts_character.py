@@ -15,6 +15,7 @@ from models.conv_tts.vocoder import warped_angle
 
 ORDER = 40
 TEXT = "_ w i w ɚ oʊ l m oʊ s t w aɪ l d w ɪ ð dʒ ɔɪ æ n d ɹ æ n ə l ɔ ŋ ð ə ɹ ɪ v ɚ ."
+MEAN = torch.linspace(-1, 1, ORDER)
 PLAIN = Character()
 
 
@@ -24,7 +25,7 @@ def spectrum_of(cepstrum: np.ndarray, hz: np.ndarray) -> np.ndarray:
 
 
 def shape(**fields: object) -> Shape:
-    return Shape.of(Character(**fields), ORDER)  # type: ignore[arg-type]
+    return Shape.of(Character(**fields), MEAN)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("log_factor", [-0.2, -0.05, 0.1, 0.25])
@@ -57,8 +58,20 @@ def test_rows_without_a_character_stay_bit_for_bit() -> None:
 
 
 def test_a_character_longer_than_the_spectrum_is_refused() -> None:
-    with pytest.raises(ValueError, match="41 cepstral coefficients"):
-        Shape.of(Character(cepstrum=(0.0,) * 41), ORDER)
+    for character, size in ((Character(cepstrum=(0.0,) * 41), 41), (Character(cepstrum_movement=(0.1,) * 820), 41)):
+        with pytest.raises(ValueError, match=f"{size} cepstral coefficients"):
+            Shape.of(character, MEAN)
+
+
+def test_movement_is_around_the_mean_and_spares_the_level() -> None:
+    torch.manual_seed(1)
+    cepstrum, voicing = MEAN + torch.randn(1, 400, ORDER), torch.rand(1, 400, 5)
+    moved, _ = apply_shapes(cepstrum, voicing, [shape(cepstrum_movement=(0.5, 0.2, -0.3))])
+    change = moved - MEAN
+    torch.testing.assert_close(change[..., 1], 1.5 * (cepstrum - MEAN)[..., 1] + 0.2 * (cepstrum - MEAN)[..., 2])
+    torch.testing.assert_close(change[..., 2], 0.7 * (cepstrum - MEAN)[..., 2] + 0.2 * (cepstrum - MEAN)[..., 1])
+    for still in (0, 3, ORDER - 1):
+        torch.testing.assert_close(moved[..., still], cepstrum[..., still])
 
 
 def test_mixture_of_characters_is_linear() -> None:
@@ -66,6 +79,8 @@ def test_mixture_of_characters_is_linear() -> None:
     assert mixed.log_f0 == pytest.approx(0.05)
     assert mixed.log_rate == pytest.approx(0.3)
     assert mixed.cepstrum == pytest.approx((1.0, 0.5))
+    moving = Character.mixed([(Character(cepstrum_movement=(0.4, 0.1, 0.2)), 0.5), (Character(cepstrum_movement=(0.2,)), 0.5)])
+    assert moving.cepstrum_movement == pytest.approx((0.3, 0.05, 0.1))
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,14 @@ from server.voices import VoiceStore
 from tests.fakes import ANNA, BERT
 
 CLONE = Voice(
-    "", "Mine", "", "en", "en-US", "", (("anna", 0.25), ("bert", 0.75)), Character(-0.3, 0.1, -0.05, -1.0, 0.1, (0.2, -0.7))
+    "",
+    "Mine",
+    "",
+    "en",
+    "en-US",
+    "",
+    (("anna", 0.25), ("bert", 0.75)),
+    Character(-0.3, 0.1, -0.05, -1.0, 0.1, (0.2, -0.7), (0.1,)),
 )
 
 
@@ -68,6 +75,18 @@ def test_a_stock_voice_keeps_its_name(tmp_path: Path) -> None:
     voices = VoiceStore([ANNA, BERT], own).of("")
     assert voices.find("Anna") is ANNA
     assert voices.get(made.id) == made
+
+
+def test_voices_kept_by_an_earlier_version_are_read(tmp_path: Path) -> None:
+    """Before a character had any movement."""
+    own = OwnVoices(tmp_path, "fake")
+    made = own.create("", CLONE)
+    (file,) = tmp_path.iterdir()
+    data = json.loads(file.read_text())
+    del data["items"][0]["voice"]["character"]["cepstrum_movement"]
+    file.write_text(json.dumps(data))
+    (read,) = OwnVoices(tmp_path, "fake").list("")
+    assert read.voice.character == replace(made.voice.character, cepstrum_movement=())
 
 
 def test_another_process_sees_changes_at_once(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Voice endpoints: pages, filters, and the shape of each version."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,14 @@ def test_mixture_is_a_voice(http: httpx.Client) -> None:
 
 VOICES = VoiceStore([ANNA, BERT], OwnVoices(Path("nowhere"), "fake")).of("")
 LOW = Voice(
-    "", "Low", "", "en", "en-US", "", (("anna", 0.25), ("bert", 0.75)), Character(-0.3, 0.1, -0.05, -1.0, 0.1, (0.2, -0.7))
+    "",
+    "Low",
+    "",
+    "en",
+    "en-US",
+    "",
+    (("anna", 0.25), ("bert", 0.75)),
+    Character(-0.3, 0.1, -0.05, -1.0, 0.1, (0.2, -0.7), (0.1, 0.2, -0.3)),
 )
 
 
@@ -156,8 +164,18 @@ def test_embeddings_are_the_voice(voice: Voice) -> None:
         assert found is not None
         assert dict(found.speakers) == pytest.approx(dict(voice.speakers))
         assert found.character.cepstrum == pytest.approx(voice.character.cepstrum)
+        assert found.character.cepstrum_movement == pytest.approx(voice.character.cepstrum_movement)
         assert found.character.log_f0 == pytest.approx(voice.character.log_f0)
     assert (voice_of(embedding, VOICES) is ANNA) == (voice is ANNA)
+
+
+def test_voices_with_a_network_of_their_own_are_known_again() -> None:
+    apart = [replace(ANNA, id=name, name=name, network="another") for name in ("one", "two")]
+    voices = VoiceStore([ANNA, BERT, *apart], OwnVoices(Path("nowhere"), "fake")).of("")
+    for voice in apart:
+        assert voice_of([float(np.float32(number)) for number in embedding_of(voice, voices)], voices) is voice
+    mean = [(a + b) / 2 for a, b in zip(*(embedding_of(voice, voices) for voice in apart), strict=True)]
+    assert voice_of(mean, voices) is None
 
 
 def test_mean_of_two_embeddings_is_the_voice_between() -> None:
