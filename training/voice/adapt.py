@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.base import Voice
 from models.conv_tts.network import ConvTts, position_features
@@ -28,9 +28,9 @@ from training.voice.batches import Batch, batches, collate
 from training.voice.data import Utterance, load_shards
 from training.voice.fast_backward import speed_up
 from training.voice.shipped import load_network
-from training.voice.train import losses, spectral_grid
+from training.voice.train import descend, losses, spectral_grid
 
-STEPS = 450
+STEPS = 300
 PEAK_LEARNING_RATE = 7e-4
 FRAMES_PER_BATCH = 2000
 HELD_OUT_ONE_IN = 12
@@ -132,13 +132,7 @@ def adapt(network: ConvTts, utterances: list[Utterance], name: str, steps: int =
         for group in optimizer.param_groups:
             group["lr"] = rate
         parts = losses(model, next(source), grid)
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(torch.stack(list(parts.values())).sum())
-        nn.utils.clip_grad_norm_(trained, 2.0)
-        optimizer.step()
-        with torch.no_grad():
-            for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
-                slow.lerp_(fast, 1 - min(_EMA_DECAY, (1 + step) / (10 + step)))
+        descend(model, average, optimizer, parts, min(_EMA_DECAY, (1 + step) / (10 + step)))
         if step % 10 == 9 or step == steps - 1:
             row = {key: round(float(value.detach()), 4) for key, value in parts.items()}
             print(json.dumps({"step": step + 1, "elapsed_s": round(time.monotonic() - started_s, 1), **row}), flush=True)

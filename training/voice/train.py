@@ -133,6 +133,19 @@ def losses(model: ConvTts, batch: Batch, grid: Grid) -> dict[str, Tensor]:
     }
 
 
+def descend(
+    model: ConvTts, average: ConvTts, optimizer: torch.optim.Optimizer, parts: dict[str, Tensor], ema_decay: float
+) -> None:
+    """One step of the optimiser down the sum of the losses; the running average of the weights follows."""
+    optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(torch.stack(list(parts.values())).sum())
+    nn.utils.clip_grad_norm_([parameter for group in optimizer.param_groups for parameter in group["params"]], 2.0)
+    optimizer.step()
+    with torch.no_grad():
+        for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
+            slow.lerp_(fast, 1 - ema_decay)
+
+
 def set_statistics(model: ConvTts, utterances: list[Utterance]) -> None:
     """Fill the network's normalisation buffers from the data."""
     order = model.config.cepstrum_order
@@ -228,15 +241,8 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.elapsed_s / self.plan_s, self.peak_rate)
         parts = losses(self.model, batch, grid)
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(torch.stack(list(parts.values())).sum())
-        nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
-        self.optimizer.step()
+        descend(self.model, self.average, self.optimizer, parts, min(EMA_DECAY, (1 + self.step) / (10 + self.step)))
         self.step += 1
-        with torch.no_grad():
-            decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
-            for slow, fast in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                slow.lerp_(fast, 1 - decay)
         return parts
 
 
