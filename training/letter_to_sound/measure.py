@@ -48,7 +48,8 @@ Command: `python -m training.letter_to_sound.train --language LANGUAGE --epochs 
 _FOOTING = """
 Phone errors and words right do not count stress. The split is by spelling, so inflected forms of a held-out word may
 be in training, as a served word may be a new form of a listed one; names nobody has listed will do worse. After the
-measurement the words of the text that the network gets wrong, held-out ones too, go into the language's small lexicon.
+measurement the words of the text that the network gets wrong, held-out ones too, go into the language's small lexicon,
+but for those that only the text's held-out sentences have.
 """
 
 
