@@ -90,8 +90,8 @@ def _parse(row: Any) -> OwnVoice:
 
 
 def _voice(row: Any) -> Voice:
-    numbers = row["character"]
-    character = Character(**{name: tuple(value) if isinstance(value, list) else value for name, value in numbers.items()})
+    numbers: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in row["character"].items()}
+    character = Character(**numbers)
     return Voice(**{**row, "speakers": tuple((name, weight) for name, weight in row["speakers"]), "character": character})
 
 

@@ -336,11 +336,12 @@ def test_voices(client: Cartesia) -> None:
 
 
 def test_voices_of_ones_own(client: Cartesia, voice: str) -> None:
+    wav: Any = {**RAW, "container": "wav"}
     clip = client.tts.generate(
         model_id=MODEL,
         transcript=f"{TEXT} Four hours of steady work faced us.",
         voice=voice,
-        output_format={"container": "wav", "encoding": "pcm_s16le", "sample_rate": RATE_HZ},
+        output_format=wav,
     ).read()
     made = client.voices.clone(clip=("clip.wav", clip, "audio/x-wav"), name="Mine", language="en", description="From a clip.")
     try:
@@ -355,7 +356,7 @@ def test_voices_of_ones_own(client: Cartesia, voice: str) -> None:
         events: Any = list(client.tts.generate_sse(model_id=MODEL, transcript=TEXT, voice=made.id, output_format=RAW))
         assert len(audio_of(events)) > RATE_HZ
         with client.tts.websocket_connect() as connection:
-            context = connection.context(model_id=MODEL, voice={"mode": "id", "id": made.id}, output_format=RAW)
+            context = connection.context(model_id=MODEL, voice=made.id, output_format=RAW)
             context.push(TEXT)
             context.no_more_inputs()
             assert len(audio_of(list(context.receive()))) > RATE_HZ

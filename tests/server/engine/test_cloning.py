@@ -52,7 +52,7 @@ async def test_pauses_stay_and_the_end_of_a_long_clip_goes() -> None:
         (hush(5), "clip: is silent"),
         (tone(LEAST_SPEECH_S - 0.2), "clip: holds 1.8 s of speech; at least 2 s are needed, 3 to 10 s are best"),
         (np.concatenate([tone(1), hush(20)]), "clip: holds 1.0 s of speech"),
-        (np.repeat(np.float32([0.1, -0.1]), 20_000), "clip: nothing in it is voiced"),
+        (np.repeat(np.array([0.1, -0.1], np.float32), 20_000), "clip: nothing in it is voiced"),
     ],
 )
 async def test_clips_without_enough_speech_are_refused(pcm: Pcm, message: str) -> None:
