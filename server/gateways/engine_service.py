@@ -111,7 +111,7 @@ async def _read(stream: Any, requests: AsyncIterator[Frame], obey: Obey, failure
 async def _obey_speech(stream: SpeechContext, frame: Frame) -> None:
     match frame.kind:
         case "push":
-            stream.push(frame.json.decode("utf-8"))
+            stream.push(frame.json.decode("utf-8", "surrogatepass"))
         case "flush":
             stream.flush()
         case "finish":

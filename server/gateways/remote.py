@@ -167,7 +167,7 @@ class RemoteSpeech(_RemoteStream[SpeechEvent]):
 
     def push(self, text: str) -> None:
         if text:
-            self._post(Frame(kind="push", json=text.encode("utf-8")))
+            self._post(Frame(kind="push", json=text.encode("utf-8", "surrogatepass")))
 
     def flush(self) -> None:
         self._post(Frame(kind="flush"))
