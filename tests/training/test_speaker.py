@@ -10,9 +10,9 @@ import torch
 from models.speaker_encoder.features import FEATURES
 from models.speaker_encoder.network import CHARACTER_NAMES, Heard, SpeakerNetwork
 from training.ears.voices import VoiceSettings
+from training.speaker import train as recipe
 from training.speaker.data import SpeakerData, arrive, labels_of
 from training.speaker.speakers import BASE_SPEAKERS, HELD_OUT_SPEAKERS, HELD_OUT_VARIANTS, draw_speakers
-from training.speaker import train as recipe
 from training.speaker.train import Batches, character_loss, speaker_loss, train
 
 LABELS = len(CHARACTER_NAMES) + len(BASE_SPEAKERS)

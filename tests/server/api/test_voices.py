@@ -189,8 +189,9 @@ def test_mean_of_two_embeddings_is_the_voice_between() -> None:
 def test_embeddings_of_others_are_refused() -> None:
     good = embedding_of(LOW, VOICES)
     changed = {0: 0.0, 2: 0.9, 4: -0.5, 5: 0.9, 30: 9.0, 31: float("nan")}
-    wrong = [[*good[:at], number, *good[at + 1 :]] for at, number in changed.items()]
-    for other in ([1.0] * 192, [0.0] * 192, good[:-1], [*good[:-1], "x"], [*good[:-1], True], *wrong):
+    wrong: list[list[object]] = [[*good[:at], number, *good[at + 1 :]] for at, number in changed.items()]
+    wrong += [[1.0] * 192, [0.0] * 192, [*good[:-1]], [*good[:-1], "x"], [*good[:-1], True]]
+    for other in wrong:
         assert voice_of(other, VOICES) is None, other
 
 
