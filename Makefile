@@ -7,7 +7,7 @@ TEXT ?= ../shared/text
 CORES ?= $(shell nproc)
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-all lint bench train train-voice train-ears train-speaker proto clean
+.PHONY: setup demo test test-all lint bench train train-voice train-languages train-ears train-speaker proto clean
 
 setup: $(STAMP)
 
@@ -43,7 +43,7 @@ bench: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.voice_quality --text-folder $(TEXT)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.word_error_rate --text-folder $(TEXT)
 
-train: train-voice train-ears
+train: train-voice train-languages train-ears
 
 # Needs Debian's libflite1. Text is a folder with sentences.en.txt, one sentence a line (such as Common Voice's, CC0), and
 # prose.en.txt. Stopped at any point, the same command goes on from there, and it ends with the table against the bars.
@@ -56,6 +56,18 @@ train-voice: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m training.voice.train --data-folder $(VOICE) train --minutes $(MINUTES) --device $(DEVICE)
 	$(BIN)/python -m training.voice.train --data-folder $(VOICE) export
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.voice_quality --text-folder $(TEXT) --sentences 300 --no-record
+
+# The voices of the other languages, taught by espeak-ng. Also needs sentences.de.txt and those of es, fr and it.
+LANGUAGES := data/voice-multi
+train-languages: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m training.voice.espeak --text-folder $(TEXT) --out $(LANGUAGES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m training.voice.train --voice multi --data-folder $(LANGUAGES) \
+	    train --minutes 60 --device $(DEVICE)
+	$(BIN)/python -m training.voice.train --voice multi --data-folder $(LANGUAGES) export
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.language_quality --text-folder $(TEXT) --sentences 200
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.phone_recogniser --text-folder $(TEXT) --out $(LANGUAGES)/phone-recogniser.pt
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.language_quality --text-folder $(TEXT) --voices --sentences 20 \
+	    --judge $(LANGUAGES)/phone-recogniser.pt
 
 # Eight hours of two cores: one run from nothing, one from its weights, each for the minutes below. Also needs what
 # train-voice needs, and Debian's festival with festvox-kdlpc16k. On a GPU: EARS_TRAIN='python -m training.ears.train

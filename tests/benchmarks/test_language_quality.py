@@ -51,7 +51,7 @@ def test_front_end_agrees_with_its_teacher_on_plain_german(espeak: EspeakPhones,
 @pytest.mark.timeout(300)
 def test_the_judge_learns_and_tells_our_noise_from_speech(espeak: EspeakPhones, texts: Path) -> None:
     examples = make_examples(texts, 20)
-    untrained, judge = PhoneRecogniser(), train(examples, 150)
+    untrained, judge = PhoneRecogniser(), train(examples, 80)
     speech = espeak.speak(SENTENCES[0], VOICE_OF["de"])
     pcm = soxr.resample(speech.pcm / 32768, speech.sample_rate_hz, 16_000)
     expected = expected_phones(espeak, SENTENCES[0], "de")

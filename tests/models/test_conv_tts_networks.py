@@ -85,6 +85,21 @@ def test_the_same_voice_twice_and_a_file_without_a_voice_are_refused(tmp_path: P
         load_synthesizer("conv_tts", "cpu", 1, [package])
 
 
+def test_the_package_speaks_several_languages_and_the_other_network_is_small() -> None:
+    info = load_synthesizer("conv_tts", "cpu", 1).info
+    assert info.languages == ("de", "en", "es", "fr", "it")
+    assert info.voices[0].tongue == "en"
+    others = [voice for voice in info.voices if voice.network]
+    assert {(voice.tongue, voice.locale) for voice in others} == {
+        ("de", "de-DE"), ("en-GB", "en-GB"), ("es", "es-ES"), ("fr", "fr-FR"), ("it", "it-IT"),
+    }  # fmt: skip
+    assert {(voice.tongue, voice.gender) for voice in others} == {
+        (voice.tongue, gender) for voice in others for gender in ("masculine", "feminine")
+    }
+    weights = Path(__file__).parents[2] / "models" / "conv_tts" / "weights" / "voice-multi.safetensors"
+    assert weights.stat().st_size < 20e6
+
+
 def test_a_network_of_another_language_has_more_phones_and_names_its_voices(tmp_path: Path) -> None:
     torch.manual_seed(3)
     fields = {field: getattr(TINY, field) for field in TINY.__dataclass_fields__}
