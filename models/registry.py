@@ -28,9 +28,13 @@ def load_synthesizer(name: str, device: str, max_slots: int, voice_files: Sequen
     return model
 
 
-def load_recognizer(name: str, device: str, max_batch: int) -> Recognizer:
-    """Load ears on a device; `Recognizer.step` takes up to ``max_batch`` windows. Raises as `load_synthesizer`."""
-    model: Recognizer = _load(RECOGNIZERS, name)(device=device, max_batch=max_batch)
+def load_recognizer(name: str, device: str, max_batch: int, folder: Path | None = None) -> Recognizer:
+    """Load ears on a device; `Recognizer.step` takes up to ``max_batch`` windows. Raises as `load_synthesizer`.
+
+    ``folder`` holds a checkpoint of the family; None: the embedded one.
+    """
+    given = {} if folder is None else {"folder": folder}
+    model: Recognizer = _load(RECOGNIZERS, name)(device=device, max_batch=max_batch, **given)
     return model
 
 

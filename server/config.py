@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     )
     speech_model: str = Field("conv_tts", description="Family that answers to the sonic ids.")
     recognition_model: str = Field("whisper", description="Family that answers to the ink ids.")
+    recognition_folder: Path | None = Field(
+        None, description="Folder of a Whisper checkpoint in Hugging Face layout, instead of the embedded ears."
+    )
     model_ids: dict[str, str] = Field(default_factory=dict, description="Extra model ids, each with the family that answers.")
     log_level: str = Field("info", pattern=r"^(debug|info|warning|error)$", description="debug, info, warning or error.")
     limits: Limits = Field(default_factory=lambda: Limits(), description="Bounds per server.")

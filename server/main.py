@@ -22,11 +22,12 @@ from server.keys import KeyStore
 if TYPE_CHECKING:
     import uvicorn
 
-    from models.base import Synthesizer
+    from models.base import Recognizer, Synthesizer
     from server.engine.interface import AnyEngine
     from server.own_voices import OwnVoices
     from server.services import Services
 
+MAX_BATCH_WINDOWS = 16
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """Largest WebSocket message taken: two minutes of 16 kHz PCM, more than any client sends at once."""
 
@@ -65,6 +66,18 @@ def load_speech(settings: Settings, device: str, max_slots: int) -> "Synthesizer
         return load_synthesizer(settings.speech_model, device, max_slots, trained_voices(settings))
     except WeightsError as error:
         raise ConfigError(str(error)) from None
+
+
+def load_ears(settings: Settings, device: str) -> "Recognizer":
+    """Raises ConfigError for a checkpoint that cannot be used."""
+    from models.registry import load_recognizer
+
+    try:
+        return load_recognizer(settings.recognition_model, device, MAX_BATCH_WINDOWS, settings.recognition_folder)
+    except (ValueError, OSError) as error:
+        if settings.recognition_folder is None:
+            raise
+        raise ConfigError(f"recognition_folder: {error}") from None
 
 
 def check_exposure(settings: Settings, keys: KeyStore) -> None:
@@ -112,7 +125,7 @@ def build(settings: Settings) -> "Services":
     check_exposure(settings, keys)
     import torch
 
-    from models.registry import load_cloner, load_recognizer
+    from models.registry import load_cloner
     from models.silero_vad import SileroDetector
     from server.engine.cloning import Cloning
     from server.engine.engine import Engine
@@ -126,7 +139,7 @@ def build(settings: Settings) -> "Services":
     torch.set_num_threads(settings.threads)
     limits = settings.limits
     synthesizer = load_speech(settings, device, limits.max_speech_sessions)
-    recognizer = load_recognizer(settings.recognition_model, device, max_batch=16)
+    recognizer = load_ears(settings, device)
     metrics, detector = Metrics(), SileroDetector()
     front_end = TextFrontEnd({voice.tongue for voice in synthesizer.info.voices})
     engine = Engine(

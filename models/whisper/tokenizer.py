@@ -13,10 +13,17 @@ _CONTROLS = frozenset(map(chr, range(0x100, 0x121)))
 
 
 class WhisperTokenizer:
-    """tokenizer.json of a checkpoint. Text ids lie below <|endoftext|>, special ones from it upwards."""
+    """tokenizer.json of a checkpoint. Text ids lie below <|endoftext|>, special ones from it upwards.
+
+    Raises FileNotFoundError, and ValueError for a file that is none.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._tokenizer = Tokenizer.from_file(str(path))
+        content = path.read_text(encoding="utf-8")
+        try:
+            self._tokenizer = Tokenizer.from_str(content)
+        except Exception as error:  # the library knows no other kind
+            raise ValueError(f"{path}: {error}") from None
         self.end = self._required("<|endoftext|>")
         self.start = self._required("<|startoftranscript|>")
         self.no_timestamps = self._required("<|notimestamps|>")

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from server.config import Settings, load_settings, unknown_environment
+from server.main import load_ears
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +85,17 @@ def _triton(_: Settings) -> Finding:
 
 
 def _models(settings: Settings) -> Finding:
-    from models.registry import load_recognizer, load_synthesizer
+    from models.registry import load_synthesizer
 
     try:
         voice = load_synthesizer(settings.speech_model, "cpu", 1)
-        load_recognizer(settings.recognition_model, "cpu", 1)
+        load_ears(settings, "cpu")
     except Exception as error:
         return Finding(
             "models",
             False,
             f"{type(error).__name__}: {error}",
-            "Reinstall the package, or correct speech_model / recognition_model.",
+            "Reinstall the package, or correct speech_model, recognition_model or recognition_folder.",
         )
     return Finding("models", True, f"{settings.speech_model} ({len(voice.info.voices)} voices), {settings.recognition_model}")
 
