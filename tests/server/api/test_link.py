@@ -20,7 +20,7 @@ class _Leaving:
     async def send_text(self, text: str) -> None:
         raise self._error
 
-    async def close(self, code: int) -> None:
+    async def close(self, code: int, reason: str | None = None) -> None:
         raise self._error
 
 
