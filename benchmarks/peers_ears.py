@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +93,12 @@ def transformers(beams: int) -> Engine:
     from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
     from transformers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    quiet: Any = logging
+    quiet.set_verbosity_error()
+    quiet.disable_progress_bar()
     extract: Any = WhisperFeatureExtractor.from_pretrained(EMBEDDED)
-    model: Any = WhisperForConditionalGeneration.from_pretrained(EMBEDDED, dtype=torch.float32).eval()
+    model: Any = WhisperForConditionalGeneration.from_pretrained(EMBEDDED, dtype=torch.float32)
+    model.eval()
     tokenizer = WhisperTokenizer(EMBEDDED / "tokenizer.json")
     searching = {"num_beams": beams, "length_penalty": LENGTH_POWER} if beams > 1 else {"num_beams": 1}
 
@@ -124,6 +127,10 @@ def word_error_percent(said: Sequence[str], heard: Sequence[str]) -> float:
     return round(100 * sum(errors for errors, _ in pairs) / max(1, sum(words for _, words in pairs)), 1)
 
 
+def _read(read: Engine, windows: Sequence[Floats], piece: int) -> Iterator[str]:
+    return iter([read(windows[piece])])
+
+
 def compare(sentences: Sequence[str], spoken: Sequence[Floats], beams: int, rounds: int) -> dict[str, dict[str, object]]:
     """A row of figures per engine; ``spoken`` is what the sentences sound like, at 16 kHz."""
     with tempfile.TemporaryDirectory() as folder:
@@ -131,7 +138,7 @@ def compare(sentences: Sequence[str], spoken: Sequence[Floats], beams: int, roun
         beginnings = [pcm[: round(FIRST_PARTIAL_S * RATE_HZ)] for pcm in spoken]
 
         def works(windows: Sequence[Floats]) -> Mapping[str, Callable[[int], Iterator[str]]]:
-            return {name: (lambda piece, read=read: iter([read(windows[piece])])) for name, read in readers.items()}
+            return {name: partial(_read, read, windows) for name, read in readers.items()}
 
         texts, times = in_turns(works(spoken), len(spoken), rounds)
         _, first_times = in_turns(works(beginnings), len(beginnings), rounds)

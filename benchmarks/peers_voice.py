@@ -11,6 +11,7 @@ import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,8 @@ def tokens_of(length: int, vocabulary: int) -> Tensor:
 def vits(text_folder: Path) -> Peer:
     from transformers import VitsConfig, VitsModel
 
-    model: Any = VitsModel(VitsConfig()).eval()
+    model: Any = VitsModel(VitsConfig())
+    model.eval()
     durations = FixedDurations(model.duration_predictor, lambda frames: (frames - 0.5).clamp_min(0).log()[None, None])
     model.duration_predictor = durations
     rate_hz, hop = model.config.sampling_rate, int(np.prod(model.config.upsample_rates))
@@ -256,12 +258,16 @@ def compare(texts: Sequence[str], text_folder: Path, names: Sequence[str], round
     spoken_s = {OURS: sum(sentence.seconds for sentence in sentences)}
     for name, peer in peers.items():
         spoken_s[name] = sum(checked(name, peer, sentence) for sentence in sentences) / peer.sample_rate_hz
-        works[name] = lambda piece, peer=peer: peer.say(sentences[piece])
+        works[name] = partial(_say, peer, sentences)
     _, times = in_turns(works, len(sentences), rounds)
     ours = Peer(count(model._network), model.info.sample_rate_hz, True, lambda sentence: iter([]))
     for name, peer in ({OURS: ours} | peers).items():
         rows[name] = _row(name, peer, times, spoken_s[name])
     return rows
+
+
+def _say(peer: Peer, sentences: Sequence[Sentence], piece: int) -> Iterator[object]:
+    return peer.say(sentences[piece])
 
 
 def _row(name: str, peer: Peer, times: dict[str, list[list[Times]]], audio_s: float) -> dict[str, object]:

@@ -64,12 +64,12 @@ def in_turns(engines: Mapping[str, Work], pieces: int, rounds: int) -> tuple[Out
 
 def total_s(times: Rounds, name: str, field: str) -> float:
     """Seconds of all pieces, the median over rounds."""
-    return median(sum(getattr(piece, field) for piece in pieces) for pieces in times[name])
+    return float(median(sum(getattr(piece, field) for piece in pieces) for pieces in times[name]))
 
 
 def middle_ms(times: Rounds, name: str, field: str) -> float:
     """Milliseconds of one piece, the median over all pieces and rounds."""
-    return 1000 * median(getattr(piece, field) for pieces in times[name] for piece in pieces)
+    return 1000 * float(median(getattr(piece, field) for pieces in times[name] for piece in pieces))
 
 
 def ratios(times: Rounds, name: str, base: str, field: str) -> dict[str, float]:
