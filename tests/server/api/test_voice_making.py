@@ -3,7 +3,6 @@
 import io
 import json
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,19 +45,6 @@ def stereo_mp3(pcm: Pcm) -> bytes:
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return file.getvalue()
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """A server of its own: the voices made here would be in everybody's list."""
-    with serving(tmp_path_factory.mktemp("voice-making")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def http(api: ApiServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=api.url, timeout=10) as client:
-        yield client
 
 
 def clone(http: httpx.Client, clip: bytes | None = None, version: str = VERSIONS[-1], **fields: Any) -> httpx.Response:
