@@ -29,7 +29,7 @@ with 60 instead of 40 the real-time factor on one thread fell from 0.031 to 0.02
 
 _PHONE_INDEX = {symbol: index for index, symbol in enumerate(PHONES)}
 _QUIETEST = 1e-4
-_LONGEST_SHOWN_FRAMES = 30
+_LONGEST_SHOWN_FRAMES = 100
 _LIMITER_KNEE = 0.85
 _LOWEST_F0_HZ, _HIGHEST_F0_HZ = 40.0, 700.0
 

@@ -32,14 +32,14 @@ PROMPTED_SHARE = 0.25
 LONG_S = 8.0
 LONG_URGENCY = 0.3
 """Long items come late and seldom: they cost most and are chains of sentences like those of short items."""
-FLITE_URGENCY = 2.5
+FLITE_URGENCY = 3.5
 """How much oftener flite's items are heard than others: they are fewer and harder."""
 JOINED_SHARE = 0.2
 """Of short items: another one follows behind a pause, as in the windows of a stream."""
 SHORT_S = 5.0
 SILENCE_SHARE = 0.06
 """Of items: up to eight seconds of silence follow, or come first."""
-STEADY_NOISE_SHARE = 0.4
+STEADY_NOISE_SHARE = 0.6
 """Of added noises: white to pink ones, which take the consonants of voices whose upper bands are weak."""
 WRONG_INPUT_SHARE = 0.03
 """Tokens that the decoder is given wrongly, so that it listens rather than remembers the sentence."""

@@ -90,6 +90,18 @@ def level_error(ours: Tensor, target: Tensor, batch: Batch, grid: Grid) -> Tenso
     return 0.5 * (ours.sum(1).log() - target.sum(1).log()).abs().mean()
 
 
+def range_error(ours: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean difference in the log spread of log F0 over whole utterances, [B, T] each. The median of what a melody may do moves
+    less than any melody: without this term, F0 spread 5 to 10 % less than the teacher's."""
+
+    def log_variance(log_f0: Tensor) -> Tensor:
+        share = weight / weight.sum(1, keepdim=True)
+        mean = (share * log_f0).sum(1, keepdim=True)
+        return ((share * (log_f0 - mean).square()).sum(1) + 1e-4).log()
+
+    return 0.5 * (log_variance(ours) - log_variance(target)).abs().mean()
+
+
 def losses(model: ConvTts, batch: Batch, grid: Grid) -> dict[str, Tensor]:
     """The weighted parts of the loss, all in natural-log units.
 
@@ -128,6 +140,7 @@ def losses(model: ConvTts, batch: Batch, grid: Grid) -> dict[str, Tensor]:
         "level": 0.5 * level_error(ours, target, batch, grid),
         "voicing": 0.5 * ((voicing - target_voicing).abs().mean(-1) * weight).sum(),
         "pitch": 4 * ((log_f0 - batch.targets[..., -1]).abs() * heard).sum() / heard.sum(),
+        "range": 0.5 * range_error(log_f0, batch.targets[..., -1], heard),
         "duration": 0.5 * log_error.abs().sum() / phones.sum(),
         "length": 0.5 * total.abs().mean(),
     }
