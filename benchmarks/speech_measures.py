@@ -30,6 +30,13 @@ def _decoder() -> Any:
     return Decoder(samprate=16000, loglevel="FATAL")
 
 
+def teach_word(word: str, phones: str) -> None:
+    """Let pocketsphinx know how a word sounds that its dictionary of 134 000 lacks, such as a name; it still has to choose it
+    among all of them. ``phones`` in ARPAbet without stress, apart by spaces."""
+    if _decoder().lookup_word(word) is None:
+        _decoder().add_word(word, phones, True)
+
+
 def recognise(pcm_16k: Floats) -> str:
     """What pocketsphinx hears (its own US English model), with 0.2 s of silence before and 0.3 s behind."""
     padded = np.concatenate([np.zeros(3200), pcm_16k, np.zeros(4800)])
