@@ -76,6 +76,7 @@ class Settings(BaseSettings):
     )
     engine_socket: Path | None = Field(None, description="Unix socket between gateways and their engine; both roles need it.")
     listen_fd: int = Field(-1, ge=-1, description="Inherited socket that a gateway listens on, instead of host and port.")
+    parent_fd: int = Field(-1, ge=-1, description="Inherited pipe; this process stops when its other end is closed.")
     threads: int = Field(1, ge=1, le=256, description="CPU threads per model.")
     data_dir: Path = Field(
         Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "descant",

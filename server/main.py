@@ -6,6 +6,7 @@ missing key stops the start in well under a second, without loading torch.
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import sys
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from server.engine.interface import AnyEngine
     from server.own_voices import OwnVoices
     from server.services import Services
+
+log = logging.getLogger("descant")
 
 MAX_BATCH_WINDOWS = 16
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -201,7 +204,7 @@ async def serve(services: "Services", announce: Callable[[Listening], None]) -> 
     metrics_port = _serve_metrics(services)
     await engine.start()
     grpc_port = await grpc.start(settings.host, settings.grpc_port) if grpc else None
-    stop = _stop_on_signals(server)
+    stop = _stop_on_signals(settings, server)
     listener = asyncio.create_task(server.serve(sockets=[http_socket]))
     # From here the kernel takes connections and keeps them until the server accepts, a moment later.
     http_socket.listen(2048)
@@ -231,7 +234,7 @@ async def _serve_engine(services: "Services", announce: Callable[[Listening], No
     await engine.start()
     await inner.start(settings.engine_socket)
     grpc_port = await grpc.start(settings.host, settings.grpc_port) if grpc else None
-    stop = _stop_on_signals(None)
+    stop = _stop_on_signals(settings, None)
     announce(Listening(services, None, grpc_port, metrics_port))
     await stop.wait()
     await engine.stop(settings.limits.drain_s)
@@ -290,16 +293,24 @@ def _http_server(services: "Services") -> "uvicorn.Server":
     )
 
 
-def _stop_on_signals(server: "uvicorn.Server | None") -> asyncio.Event:
-    stop = asyncio.Event()
+def _stop_on_signals(settings: Settings, server: "uvicorn.Server | None") -> asyncio.Event:
+    """Set by a signal, and by the end of the process that started this one, if that gave it a pipe."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def handle() -> None:
         if stop.is_set() and server is not None:
             server.force_exit = True
         stop.set()
 
+    def orphaned() -> None:
+        loop.remove_reader(settings.parent_fd)
+        log.warning("the process that started this one is gone; stopping")
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, handle)
+        loop.add_signal_handler(number, handle)
+    if settings.parent_fd >= 0:
+        loop.add_reader(settings.parent_fd, orphaned)
     return stop
 
 

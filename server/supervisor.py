@@ -2,7 +2,8 @@
 
 All are `descant serve` with a role. They share one listening socket, which the kernel deals connections from, the data
 directory, and a folder of metrics, which the engine shows on its page. A process that ends by itself is started
-again; while the engine is away, gateways answer 503. Gateways drain first, the engine ends last.
+again; while the engine is away, gateways answer 503. Gateways drain first, the engine ends last. Each process has a
+pipe from this one: when this one is killed, the pipes close and they stop by themselves.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,19 @@ from server.main import bind
 RESTART_S = 1.0
 GRACE_S = 15.0
 """A process may take so much longer than draining to end; then it is killed."""
+MAX_LINE_BYTES = 1024 * 1024
+"""What a process says of itself names all voices."""
+_OWN = {"gateways", "role", "engine_socket", "listen_fd", "parent_fd"}
+"""Settings that are not the same in every process."""
 
 log = logging.getLogger("descant.supervisor")
 
 
 async def supervise(settings: Settings, announce: Callable[[dict[str, Any]], None]) -> None:
-    """Run all processes until SIGTERM or SIGINT. Raises ConfigError when one does not come up."""
+    """Run all processes until SIGTERM or SIGINT; a second signal kills them. Raises ConfigError when one does not come up.
+
+    ``announce`` gets what they say about themselves once they serve.
+    """
     folder = Path(tempfile.mkdtemp(prefix="descant-"))
     listener = bind(settings.host, settings.port, "--port", settings.limits.stall_timeout_s)
     listener.listen(2048)
@@ -42,21 +50,24 @@ async def supervise(settings: Settings, announce: Callable[[dict[str, Any]], Non
         _Child(f"gateway {number}", environment | as_gateway, settings.limits.drain_s, listener)
         for number in range(1, settings.gateways + 1)
     ]
-    stop = _stop_on_signals()
+    running = asyncio.create_task(_run(engine, gateways, announce))
+    _stop_on_signals(running, (engine, *gateways))
     try:
-        where = await engine.start()
-        urls = await asyncio.gather(*(gateway.start() for gateway in gateways))
-        announce({**where, "url": urls[0]["url"], "gateways": len(gateways)})
-        keepers = [asyncio.create_task(child.keep()) for child in (engine, *gateways)]
-        await stop.wait()
-        for keeper in keepers:
-            keeper.cancel()
-        await asyncio.gather(*keepers, return_exceptions=True)
+        await running
+    except asyncio.CancelledError:
+        pass  # by a signal
     finally:
         await asyncio.gather(*(gateway.stop() for gateway in gateways))
         await engine.stop()
         listener.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _run(engine: "_Child", gateways: Sequence["_Child"], announce: Callable[[dict[str, Any]], None]) -> None:
+    where = await engine.start()
+    urls = await asyncio.gather(*(gateway.start() for gateway in gateways))
+    announce({**where, "url": urls[0]["url"], "gateways": len(gateways)})
+    await asyncio.gather(*(child.keep() for child in (engine, *gateways)))
 
 
 class _Child:
@@ -75,7 +86,8 @@ class _Child:
         """Returns what the process says once it serves. Raises ConfigError when it ends before that."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "server", "serve", "--json",
-            stdout=asyncio.subprocess.PIPE, pass_fds=self._inherited, env={**os.environ, **self._environment},
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE_BYTES, pass_fds=self._inherited,
+            env={**os.environ, **self._environment, "DESCANT_PARENT_FD": "0"},
             start_new_session=True,  # Ctrl-C is for us; the processes are then stopped in order.
         )  # fmt: skip
         assert self._process.stdout is not None
@@ -104,13 +116,17 @@ class _Child:
             await asyncio.wait_for(self._process.wait(), self._stop_s)
         except TimeoutError:
             log.error("the %s does not end; killed", self._name)
-            self._process.kill()
+            self.kill()
             await self._process.wait()
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
 
 
 def _environment(settings: Settings, engine_socket: Path) -> dict[str, str]:
     """All settings as variables, so that every process has the same whatever they came from."""
-    values = settings.model_dump(mode="json", exclude={"gateways", "role", "engine_socket", "listen_fd"}, exclude_none=True)
+    values = settings.model_dump(mode="json", exclude=_OWN, exclude_none=True)
     limits = {f"LIMITS__{name}": value for name, value in values.pop("limits").items()}
     variables = {**values, **limits, "engine_socket": str(engine_socket)}
     given = {
@@ -119,8 +135,16 @@ def _environment(settings: Settings, engine_socket: Path) -> dict[str, str]:
     return {**given, "DESCANT_GATEWAYS": "0"}
 
 
-def _stop_on_signals() -> asyncio.Event:
-    stop = asyncio.Event()
+def _stop_on_signals(running: asyncio.Task[None], children: Sequence[_Child]) -> None:
+    signals = 0
+
+    def handle() -> None:
+        nonlocal signals
+        signals += 1
+        running.cancel()
+        if signals > 1:
+            for child in children:
+                child.kill()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
+        asyncio.get_running_loop().add_signal_handler(number, handle)

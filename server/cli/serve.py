@@ -1,9 +1,12 @@
 """`descant serve`: start the server and say on one screen what it does."""
 
 import asyncio
+import contextlib
 import json
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from server.catalog import build_catalog
 from server.config import Settings, load_settings, unknown_environment
 from server.main import Listening, build, build_gateway, check_exposure, check_ports, key_store
 from server.main import serve as run_server
@@ -57,20 +61,25 @@ def serve(
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for line in unknown_environment():
         logging.getLogger("descant").warning("environment variable %s sets nothing", line)
+    announce = _print_json if as_json else partial(print_screen, settings)
     if settings.gateways:
-        asyncio.run(supervise(settings, _print_json if as_json else _announce_gateways))
+        asyncio.run(supervise(settings, announce))
     else:
-        asyncio.run(_serve(settings, _announce_json if as_json else _announce))
-    typer.echo("Stopped.", err=True)
+        asyncio.run(_serve(settings, announce))
+    if settings.parent_fd < 0:
+        typer.echo("Stopped.", err=True)
+    # The interpreter's clearing up took 1 s in a gateway and 2.5 s with PyTorch, while whoever pressed Ctrl-C waits.
+    # Nothing is left to save: every line was flushed when it was written.
+    os._exit(0)
 
 
-async def _serve(settings: Settings, announce: Callable[[Listening], None]) -> None:
+async def _serve(settings: Settings, announce: Callable[[dict[str, Any]], None]) -> None:
     if settings.role == "gateway":
         services = await build_gateway(settings)
     else:
         with Console(stderr=True).status("loading models …"):
             services = build(settings)
-    await run_server(services, announce)
+    await run_server(services, lambda listening: announce(_describe(listening)))
 
 
 def _describe(listening: Listening) -> dict[str, Any]:
@@ -83,42 +92,25 @@ def _describe(listening: Listening) -> dict[str, Any]:
         "url": f"{scheme}://{host}:{listening.http_port}" if listening.http_port is not None else None,
         "grpc": f"{host}:{listening.grpc_port}" if listening.grpc_port is not None else None,
         "metrics": f"http://{host}:{listening.metrics_port}/metrics" if listening.metrics_port is not None else None,
+        "voices": [{"id": voice.id, "name": voice.name} for voice in services.voices.of("").list()],
     }
 
 
-def _announce_json(listening: Listening) -> None:
-    _print_json(_describe(listening))
-
-
 def _print_json(where: dict[str, Any]) -> None:
-    print(json.dumps(where), flush=True)
+    with contextlib.suppress(BrokenPipeError):  # whoever started this process is gone, which it will soon see
+        print(json.dumps(where), flush=True)
 
 
-def _announce_gateways(where: dict[str, Any]) -> None:
-    lines = [
-        f"Descant {where['version']} on {where['device']}: one engine, {where['gateways']} gateways",
-        "",
-        f"  HTTP, SSE, WebSocket  {where['url']}",
-        f"  gRPC                  {where['grpc'] or 'off'}",
-        f"  metrics               {where['metrics'] or 'off'}",
-        "",
-        "Stop with Ctrl-C.",
-    ]
-    print("\n".join(lines), flush=True)
-
-
-def _announce(listening: Listening) -> None:
-    services, where = listening.services, _describe(listening)
-    voices = services.voices.of("").list()
-    asked = services.keys.list() or services.settings.require_keys
+def print_screen(settings: Settings, where: dict[str, Any]) -> None:
+    """``where`` is what `_describe` gave, with the number of ``gateways`` if there are any."""
+    asked = key_store(settings).list() or settings.require_keys
     keys = "required" if asked else "not needed on loopback (clients may send any)"
     curl = "curl -sS -H 'X-API-Key: YOUR_KEY'" if asked else "curl -sS"
-    device = where["device"] if where["device"] != "cpu" else f"cpu, {services.settings.threads} thread(s) per model"
-    if where["device"] == "cpu" and services.settings.device == "auto":
-        device += " (no CUDA device found; `descant doctor` says why)"
-    speech, ears = _ids_by_family(services.catalog.speech), _ids_by_family(services.catalog.recognition)
+    catalog = build_catalog(settings.speech_model, settings.recognition_model, settings.model_ids)
+    speech, ears = _ids_by_family(catalog.speech), _ids_by_family(catalog.recognition)
+    processes = f": one engine, {where['gateways']} gateway(s)" if "gateways" in where else ""
     lines = [
-        f"Descant {where['version']} on {device}",
+        f"Descant {where['version']} on {_device(settings, where['device'])}{processes}",
         "",
         f"  HTTP, SSE, WebSocket  {where['url']}",
         f"  gRPC                  {where['grpc'] or 'off'}",
@@ -127,11 +119,11 @@ def _announce(listening: Listening) -> None:
         "",
         *[f"  speaks  {family:9} as {ids}" for family, ids in speech.items()],
         *[f"  hears   {family:9} as {ids}" for family, ids in ears.items()],
-        f"  voices  {', '.join(voice.name for voice in voices)}  (`descant voices` shows ids)",
+        f"  voices  {', '.join(voice['name'] for voice in where['voices'])}  (`descant voices` shows ids)",
         "",
         "Try it from another terminal:",
         f"  {curl} {where['url']}/tts/bytes -H 'Content-Type: application/json' -o hello.wav -d \\",
-        f"""    '{{"model_id":"sonic-turbo","transcript":"Hello there.","voice":"{voices[0].id}","""
+        f"""    '{{"model_id":"sonic-turbo","transcript":"Hello there.","voice":"{where["voices"][0]["id"]}","""
         """"output_format":{"container":"wav","encoding":"pcm_s16le","sample_rate":24000}}'""",
         f"  {curl} {where['url']}/stt -F file=@hello.wav -F model=ink-whisper",
         f"Or point a Cartesia client at it: CARTESIA_BASE_URL={where['url']}",
@@ -140,7 +132,14 @@ def _announce(listening: Listening) -> None:
     print("\n".join(lines), flush=True)
 
 
-def _ids_by_family(table: Any) -> dict[str, str]:
+def _device(settings: Settings, device: str) -> str:
+    if device != "cpu":
+        return device
+    missing = " (no CUDA device found; `descant doctor` says why)" if settings.device == "auto" else ""
+    return f"cpu, {settings.threads} thread(s) per model{missing}"
+
+
+def _ids_by_family(table: Mapping[str, str]) -> dict[str, str]:
     families: dict[str, list[str]] = {}
     for model_id, family in table.items():
         families.setdefault(family, []).append(model_id)

@@ -50,8 +50,23 @@ def test_processes_come_and_go(tmp_path: Path) -> None:
         assert httpx.get(server.url + "/livez").status_code == 200
         _until(lambda: speak().status_code == 200)
         left = set(_roles(server.process.pid).values())
+        asked_s = time.monotonic()
+        server.stop()
+    assert time.monotonic() - asked_s < 3.0  # 0.3 s on a busy machine
     assert server.process.returncode == 0
     _until(lambda: not any(Path(f"/proc/{process}").exists() for process in left))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the processes by /proc")
+def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    environment = {"DESCANT_DATA_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    with ServerProcess.start("--gateways=1", "--device=cpu", environment=environment) as server:
+        children = set(_roles(server.process.pid).values())
+        assert len(children) == 2
+        server.process.kill()
+        _until(lambda: not any(Path(f"/proc/{process}").exists() for process in children))
 
 
 def _roles(supervisor: int) -> dict[str, int]:
