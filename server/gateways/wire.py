@@ -5,7 +5,8 @@ the name of its type, or a word: ``push`` (the JSON is the bare text), ``flush``
 ``feed`` (samples), and the constants here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from server import errors
 from server.errors import DescantError, InternalError
 from server.pb.engine_pb2 import Frame
 from server.types import (
+    NO_PRONUNCIATIONS,
     Controls,
+    Pronunciations,
     SpeechFlushed,
     SpeechRequest,
     SpokenAudio,
@@ -30,6 +33,8 @@ from server.types import (
 )
 
 OPENED, ERROR = "opened", "error"
+MOST_DICTIONARIES = 64
+"""Pronunciation dictionaries kept on either side, in the order of their use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,14 @@ class Description:
     """By model family."""
     hearing_rates_hz: dict[str, int]
     voices: tuple[Voice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Speech:
+    """A request with its dictionary beside it, as text that stands for the parsed form."""
+
+    request: SpeechRequest
+    pronunciations: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +75,7 @@ _TYPES: dict[str, Any] = {
     known.__name__: TypeAdapter(known)
     for known in (
         SpeechRequest, TranscriptionRequest, Controls, TurnSettings, SpokenTimes, SpeechFlushed, StageTimes, Transcript, Turn,
-        TranscriptFlushed, Description, ClonedSpeech, _Audio, _Error,
+        TranscriptFlushed, Description, ClonedSpeech, Pronunciations, _Speech, _Audio, _Error,
     )
 }  # fmt: skip
 _ERRORS: dict[str, type[DescantError]] = {
@@ -75,6 +88,9 @@ def frame_of(value: Any) -> Frame:
     if isinstance(value, SpokenAudio):
         json = _TYPES["_Audio"].dump_json(_Audio(value.start_s, value.flush_index))
         return Frame(kind="SpokenAudio", json=json, pcm=value.pcm.tobytes())
+    if isinstance(value, SpeechRequest):
+        speech = _Speech(replace(value, pronunciations=NO_PRONUNCIATIONS), _written(value.pronunciations))
+        return Frame(kind="SpeechRequest", json=_TYPES["_Speech"].dump_json(speech))
     kind = type(value).__name__
     return Frame(kind=kind, json=_TYPES[kind].dump_json(value))
 
@@ -84,7 +100,22 @@ def value_of(frame: Frame) -> Any:
     if frame.kind == "SpokenAudio":
         audio = _TYPES["_Audio"].validate_json(frame.json)
         return SpokenAudio(pcm_of(frame), audio.start_s, audio.flush_index)
+    if frame.kind == "SpeechRequest":
+        speech: _Speech = _TYPES["_Speech"].validate_json(frame.json)
+        return replace(speech.request, pronunciations=_read(speech.pronunciations))
     return _TYPES[frame.kind].validate_json(frame.json)
+
+
+@lru_cache(MOST_DICTIONARIES)
+def _written(pronunciations: Pronunciations) -> str:
+    return _TYPES["Pronunciations"].dump_json(pronunciations).decode("utf-8") if pronunciations.entries else ""
+
+
+@lru_cache(MOST_DICTIONARIES)
+def _read(written: str) -> Pronunciations:
+    """The same object for the same text, so that what is made of a dictionary is made once, not for each request."""
+    read: Pronunciations = _TYPES["Pronunciations"].validate_json(written) if written else NO_PRONUNCIATIONS
+    return read
 
 
 def pcm_frame(kind: str, pcm: Pcm, text: str = "") -> Frame:

@@ -44,6 +44,18 @@ def test_requests_and_events_arrive_as_they_were() -> None:
     assert (heard.start_s, heard.flush_index) == (0.1, 2)
 
 
+def test_a_dictionary_is_parsed_once() -> None:
+    """What is made of it is kept by its identity (`server.text.normalize.replacements.compiled`)."""
+
+    def arrived(text: str) -> Pronunciations:
+        request = SpeechRequest("f", VOICE, "r", pronunciations=Pronunciations((Replacement(text, "b"),)))
+        read: Pronunciations = value_of(frame_of(request)).pronunciations
+        return read
+
+    assert arrived("a") is arrived("a")
+    assert arrived("changed").entries == (Replacement("changed", "b"),)
+
+
 @pytest.mark.parametrize("error", [Busy("full", retry_after_s=1.5), VoiceNotFound("voice: none", field="voice")], ids=repr)
 def test_errors_arrive_as_they_were(error: DescantError) -> None:
     with pytest.raises(type(error)) as raised:
