@@ -8,6 +8,7 @@ orchestrators inject variables that nobody asked for.
 import difflib
 import ipaddress
 import os
+import ssl
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,7 +63,7 @@ class Settings(BaseSettings):
     grpc_port: int = Field(50051, ge=-1, le=65535, description="gRPC port; 0 picks a free one, -1 turns gRPC off.")
     metrics_port: int = Field(9090, ge=-1, le=65535, description="Prometheus port; 0 picks a free one, -1 turns it off.")
     tls_certificate: Path | None = Field(
-        None, description="PEM file with the certificate chain; HTTP and WebSocket then speak TLS. Goes with a key."
+        None, description="PEM file with the certificate chain; HTTP, WebSocket and gRPC then speak TLS. Goes with a key."
     )
     tls_key: Path | None = Field(None, description="PEM file with the certificate's private key.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
@@ -116,6 +117,8 @@ class Settings(BaseSettings):
         for file in (self.tls_certificate, self.tls_key):
             if file is not None and not file.is_file():
                 raise ValueError(f"{file} does not exist")
+        if self.tls_certificate is not None:
+            _check_certificate(self.tls_certificate, self.tls_key)
         return self
 
     @model_validator(mode="after")
@@ -134,6 +137,15 @@ class Settings(BaseSettings):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+
+def _check_certificate(certificate: Path, key: Path | None) -> None:
+    """Raises ValueError where no server could use them."""
+    try:
+        # Without the password a key that has one would be asked for on the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except OSError as error:  # ssl.SSLError is one
+        raise ValueError(f"tls_certificate {certificate} and tls_key {key} cannot be used: {error}") from None
 
 
 def load_settings(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> Settings:

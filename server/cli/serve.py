@@ -109,11 +109,12 @@ def print_screen(settings: Settings, where: dict[str, Any]) -> None:
     catalog = build_catalog(settings.speech_model, settings.recognition_model, settings.model_ids)
     speech, ears = _ids_by_family(catalog.speech), _ids_by_family(catalog.recognition)
     processes = f": one engine, {where['gateways']} gateway(s)" if "gateways" in where else ""
+    tls = " with TLS" if where["grpc"] and settings.tls_certificate else ""
     lines = [
         f"Descant {where['version']} on {_device(settings, where['device'])}{processes}",
         "",
         f"  HTTP, SSE, WebSocket  {where['url']}",
-        f"  gRPC                  {where['grpc'] or 'off'}",
+        f"  gRPC                  {where['grpc'] or 'off'}{tls}",
         f"  metrics               {where['metrics'] or 'off'}",
         f"  API keys              {keys}",
         "",

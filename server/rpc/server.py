@@ -8,7 +8,7 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from server.config import ConfigError
+from server.config import ConfigError, Settings
 from server.pb import speech_pb2, speech_pb2_grpc
 from server.rpc.speech import SpeechService
 from server.rpc.transcription import TranscriptionService
@@ -56,8 +56,9 @@ class GrpcServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        credentials = _credentials(self._services.settings)
         try:
-            bound_port: int = server.add_insecure_port(address)
+            bound_port: int = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
         except RuntimeError:
             raise ConfigError(f"cannot listen on {address}; choose another port with --grpc-port") from None
         await self._show_health()
@@ -94,3 +95,10 @@ class GrpcServer:
         )
         for service in ("", *_SERVICES):
             await self._health.set(service, status)
+
+
+def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
+    """Those of HTTPS; None where TLS is off."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    return grpc.ssl_server_credentials([(settings.tls_key.read_bytes(), settings.tls_certificate.read_bytes())])

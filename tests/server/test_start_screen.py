@@ -36,8 +36,14 @@ def test_the_screen_says_what_is_there_and_how_to_try_it(tmp_path: Path, capsys:
     assert "no CUDA device found" in text
     assert "metrics               off" in text
     assert "API keys              required" in text
+    assert "TLS" not in text
     assert "speaks  conv_tts  as sonic" in text
     assert "hears   whisper   as ink-whisper" in text
     assert "voices  Anna, Bert" in text
     assert "curl -sS -H 'X-API-Key: YOUR_KEY' http://127.0.0.1:8080/tts/bytes" in text
     assert '"voice":"a-voice"' in text
+
+
+def test_the_screen_says_that_grpc_speaks_tls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(data_dir=tmp_path).model_copy(update={"tls_certificate": tmp_path / "cert.pem"})
+    assert "  gRPC                  127.0.0.1:50051 with TLS" in _screen(capsys, settings)

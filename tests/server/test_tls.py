@@ -1,8 +1,9 @@
-"""HTTPS and WSS, with the SDK's own socket, against a real server process."""
+"""HTTPS and WSS, with the SDK's own socket, and gRPC, against a real server process."""
 
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 import trustme
@@ -10,6 +11,7 @@ from cartesia import Cartesia
 
 from server.bench.process import ServerProcess
 from server.config import ConfigError, load_settings
+from server.pb import speech_pb2, speech_pb2_grpc
 
 
 def test_sdk_speaks_over_wss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,14 +34,28 @@ def test_sdk_speaks_over_wss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             context.push("Hello over TLS.")
             context.no_more_inputs()
             kinds = [event.type for event in context.receive()]
+        authorities = grpc.ssl_channel_credentials((tmp_path / "ca.pem").read_bytes())
+        assert _voices(grpc.secure_channel(server.grpc, authorities)) >= 3
+        with pytest.raises(grpc.RpcError) as refused:
+            _voices(grpc.insecure_channel(server.grpc))
+        assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
     assert kinds[-1] == "done"
     assert "chunk" in kinds
 
 
-def test_half_of_a_pair_is_refused(tmp_path: Path) -> None:
+def _voices(channel: Any) -> int:
+    """How many voices the server lists on this channel."""
+    with channel:
+        stub = speech_pb2_grpc.VoicesStub(channel)  # type: ignore[no-untyped-call]
+        return len(stub.ListVoices(speech_pb2.ListVoicesRequest(), timeout=20).voices)
+
+
+def test_what_no_server_could_use_is_refused(tmp_path: Path) -> None:
     key = tmp_path / "key.pem"
     key.touch()
     with pytest.raises(ConfigError, match="belong together"):
         load_settings(flags={"tls_key": key})
     with pytest.raises(ConfigError, match="does not exist"):
         load_settings(flags={"tls_key": key, "tls_certificate": tmp_path / "none.pem"})
+    with pytest.raises(ConfigError, match="cannot be used"):
+        load_settings(flags={"tls_key": key, "tls_certificate": key})
