@@ -61,6 +61,7 @@ class Metrics:
         gauge = partial(Gauge, labelnames=["kind", "model"], registry=registry, multiprocess_mode="mostrecent")
         self._active = gauge("descant_active_sessions", "Sessions that hold a slot.")
         self._queued = gauge("descant_queued_sessions", "Sessions that wait for a slot.")
+        self._open = gauge("descant_open_sessions", "Sessions in all, also those that have nothing to say yet.")
         self._slots = gauge("descant_slots", "Slots of the model.")
         self._characters = Counter(
             "descant_characters", "Characters of text accepted for speech.", ["model"], registry=registry
@@ -135,10 +136,11 @@ class Metrics:
     def record_loop_lag(self, lag_s: float) -> None:
         self._loop_lag.observe(max(0.0, lag_s))
 
-    def set_sessions(self, kind: str, model: str, *, slots: int, active: int, queued: int) -> None:
+    def set_sessions(self, kind: str, model: str, *, slots: int, active: int, queued: int, open: int) -> None:
         self._slots.labels(kind, model).set(slots)
         self._active.labels(kind, model).set(active)
         self._queued.labels(kind, model).set(queued)
+        self._open.labels(kind, model).set(open)
 
 
 def serve_metrics(metrics: Metrics, host: str, port: int) -> int:

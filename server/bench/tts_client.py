@@ -61,6 +61,7 @@ class Speaker:
         self._target = target
         self._socket: ClientConnection | None = None
         self._numbers = itertools.count()
+        self._context_id = ""
         self._message = {
             "model_id": model,
             "voice": {"mode": "id", "id": voice},
@@ -79,7 +80,7 @@ class Speaker:
         """
         if self._socket is None:
             self._socket = await self._target.connect("/tts/websocket", {"stage_times": "true"})
-        context_id = f"bench-{next(self._numbers)}"
+        self._context_id = context_id = f"bench-{next(self._numbers)}"
         await self._socket.send(json.dumps({**self._message, **fields, "context_id": context_id, "transcript": text}))
         while True:
             message = await self._socket.recv()
@@ -90,6 +91,17 @@ class Speaker:
             yield Event(at_s, event)
             if event["type"] in ("done", "error"):
                 return
+
+    async def cancel(self) -> None:
+        """Stop what is being said. Frames of it that are on their way are passed over by the next request."""
+        if self._socket is not None:
+            await self._socket.send(json.dumps({"context_id": self._context_id, "cancel": True}))
+
+    def drop(self) -> None:
+        """Close the connection without a word, as a client does that is killed."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+            self._socket = None
 
     async def speak(self, text: str, due_s: float | None = None) -> Outcome:
         """Never raises for what goes wrong at the server or on the way: that is in the outcome."""

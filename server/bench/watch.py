@@ -47,9 +47,14 @@ class ServerWatch:
             self._thread.join()
         self._lag_after = self._lags()
 
+    @property
+    def memory_mib(self) -> list[float]:
+        """Resident memory every `MEMORY_PERIOD_S`; empty where it could not be read."""
+        return [resident / _MIB for resident in self._resident_bytes if resident]
+
     def figures(self) -> dict[str, Any]:
         """None where nothing could be seen."""
-        memory = [resident / _MIB for resident in self._resident_bytes if resident]
+        memory = self.memory_mib
         return {
             "server_memory_mib": {"begin": round(memory[0]), "peak": round(max(memory)), "end": round(memory[-1])}
             if memory

@@ -183,11 +183,11 @@ class Engine:
     async def _watch_loop(self) -> None:
         """Keep the gauges fresh, and measure how late the loop wakes."""
         while True:
+            for model in self.snapshot().models:
+                self._metrics.set_sessions(
+                    model.kind, model.family, slots=model.slots, active=model.active, queued=model.queued, open=model.open
+                )
             for _ in range(SNAPSHOT_PERIODS):
                 asleep_s = self._clock()
                 await asyncio.sleep(LAG_PERIOD_S)
                 self._metrics.record_loop_lag(self._clock() - asleep_s - LAG_PERIOD_S)
-            for model in self.snapshot().models:
-                self._metrics.set_sessions(
-                    model.kind, model.family, slots=model.slots, active=model.active, queued=model.queued
-                )

@@ -64,7 +64,7 @@ def test_counters_and_gauges(served: tuple[Metrics, str]) -> None:
     metrics.record_audio_in("whisper", 4.0)
     metrics.record_transcript("whisper", is_final=True, latency_s=0.05)
     metrics.record_loop_lag(0.001)
-    metrics.set_sessions("speech", "conv_tts", slots=64, active=3, queued=1)
+    metrics.set_sessions("speech", "conv_tts", slots=64, active=3, queued=1, open=9)
     found = scrape(url)
     speech = (("kind", "speech"), ("model", "conv_tts"))
     assert found["descant_requests_total", speech] == 1
@@ -75,7 +75,8 @@ def test_counters_and_gauges(served: tuple[Metrics, str]) -> None:
     assert found["descant_audio_in_seconds_total", (("model", "whisper"),)] == 4
     assert found["descant_transcript_latency_seconds_count", (("kind", "final"), ("model", "whisper"))] == 1
     assert found["descant_event_loop_lag_seconds_count", ()] == 1
-    assert [found[f"descant_{name}", speech] for name in ("slots", "active_sessions", "queued_sessions")] == [64, 3, 1]
+    gauges = ("slots", "active_sessions", "queued_sessions", "open_sessions")
+    assert [found[f"descant_{name}", speech] for name in gauges] == [64, 3, 1, 9]
 
 
 def test_two_servers_do_not_share_numbers() -> None:
