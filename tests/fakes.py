@@ -169,6 +169,9 @@ class FakeTextStream:
             segments.append(self._segment(words))
         return segments
 
+    def check_end(self) -> None:
+        """Whatever is not blank is spoken."""
+
     def _say(self, word: str) -> str:
         return self._aliases.get(word, word)
 

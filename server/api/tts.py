@@ -20,7 +20,7 @@ from server.api.disconnect import cancel_when_gone
 from server.api.problems import speech_error_event, told_to_client
 from server.api.schemas import FILE_CONTAINERS, STREAM_CONTAINERS, SpeechBody
 from server.api.speech_output import EncodedAudio, FrameWriter, SpeechOutput, TimestampOptions, server_timing
-from server.errors import DeadlineExceeded, InvalidRequest
+from server.errors import DeadlineExceeded
 from server.types import SpokenTimes
 
 
@@ -58,7 +58,6 @@ async def _audio(output: SpeechOutput) -> AsyncIterator[bytes]:
             yield header + event.data
             header = b""
             output.sent()
-    _refuse_silence(output)
 
 
 async def _events(call: Call, output: SpeechOutput, body: SpeechBody) -> AsyncIterator[bytes]:
@@ -79,7 +78,6 @@ async def _events(call: Call, output: SpeechOutput, body: SpeechBody) -> AsyncIt
                 for frame in writer.timestamps(event, options):
                     yield _sse({**frame, **context})
                     started = True
-        _refuse_silence(output)
     except Exception as error:
         if not started:
             raise
@@ -87,12 +85,6 @@ async def _events(call: Call, output: SpeechOutput, body: SpeechBody) -> AsyncIt
         yield b"event: error\n" + _sse({**speech_error_event(problem, call.version, call.request_id), **context})
         return
     yield _sse({"type": "done", "done": True, "status_code": 206, **context})
-
-
-def _refuse_silence(output: SpeechOutput) -> None:
-    """Raises InvalidRequest when the text had nothing to say, such as punctuation alone: nobody asks for an empty file."""
-    if output.times.sent_s is None:
-        raise InvalidRequest("transcript: holds nothing that can be spoken", field="transcript")
 
 
 def _sse(frame: dict[str, Any]) -> bytes:

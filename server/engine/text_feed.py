@@ -41,6 +41,8 @@ class TextSource(Protocol):
 
     def take(self, mode: Take) -> list[TextSegment]: ...
 
+    def check_end(self) -> None: ...
+
     @property
     def has_pending_text(self) -> bool: ...
 
@@ -217,6 +219,7 @@ class TextFeed:
                 post(Flush(text.session))
             case FinishText():
                 self._take(text, Take.END)
+                text.source.check_end()
                 post(Finish(text.session))
                 del self._texts[text.session.id]
             case SetDelay():
@@ -258,7 +261,8 @@ class TextFeed:
 
     def _fail(self, text: _Text, error: Exception) -> None:
         session = text.session
-        log.error("request %s: text could not be read", session.request.request_id, exc_info=error)
         self._texts.pop(session.id, None)
-        told = error if isinstance(error, DescantError) else InternalError("the text could not be turned into speech")
-        session.post(Cancel(session, told))
+        if not isinstance(error, DescantError):
+            log.error("request %s: text could not be read", session.request.request_id, exc_info=error)
+            error = InternalError("the text could not be turned into speech")
+        session.post(Cancel(session, error))

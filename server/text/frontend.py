@@ -6,15 +6,18 @@ stream.push("Dr. Smith owes $3.50. ")
 for segment in stream.take(Take.READY): ...
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from models.base import Phone, Segment
+from server.errors import InvalidRequest
+from server.locales import primary_subtag
 from server.text.delivery import Delivery, SpeechState
 from server.text.markup import Break, NonVerbal, PhonemeRun, TextRun, parse_markup
 from server.text.normalize.replacements import compiled
 from server.text.normalize.tokens import PauseMark, SpokenToken, Token
+from server.text.scripts import scripts_of
 from server.text.segmenter import Piece, Segmenter, Take
 from server.text.spelling import spell
 from server.text.tongues import TONGUES, Tongue, tongue_of
@@ -26,6 +29,8 @@ __all__ = ["SpokenWord", "Take", "TextFrontEnd", "TextSegment", "TextStream", "W
 LEADING_SILENCE_MS = 20.0
 """The first segment of a context begins with this much silence: the model starts from rest."""
 NON_VERBAL_PAUSE_MS = 250.0
+SHOWN_CHARS = 40
+"""So much of a text that cannot be spoken is shown to who sent it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class TextFrontEnd:
         language: str = "en",
     ) -> "TextStream":
         """The stream of a new context. KeyError for a language that was not asked for at the start."""
-        return TextStream(self._tongues[language], controls, normalization, pronunciations)
+        return TextStream(self._tongues[language], controls, normalization, pronunciations, tuple(self._tongues))
 
 
 @dataclass(slots=True)
@@ -87,8 +92,11 @@ class TextStream:
         controls: Controls,
         normalization: str = "auto",
         pronunciations: Pronunciations = NO_PRONUNCIATIONS,
+        spoken_here: Sequence[str] = (),
     ) -> None:
+        """``spoken_here`` are the codes of all languages, for messages."""
         self._tongue = tongue
+        self._spoken_here = spoken_here
         self._normalizer = tongue.normalizer(normalization)
         self._replacements = compiled(pronunciations, tongue.inventory) if pronunciations.entries else None
         self._segmenter = Segmenter(tongue.boundaries)
@@ -97,6 +105,10 @@ class TextStream:
         self._changes: list[tuple[int, Controls]] = []
         self._pushed_chars = 0
         self._begun = False
+        self._beginning = ""
+        """What was pushed before anything was spoken; not all of it."""
+        self._has_own_words = self._has_foreign_words = False
+        """What the segments that were taken first hold; see `server.text.scripts`."""
 
     @property
     def has_pending_text(self) -> bool:
@@ -110,11 +122,36 @@ class TextStream:
             self._changes.append((self._pushed_chars, controls))
         self._segmenter.push(text)
         self._pushed_chars += len(text)
+        if not self._begun and len(self._beginning) <= SHOWN_CHARS:
+            self._beginning = (self._beginning + text).lstrip()[: SHOWN_CHARS + 1]
 
     def take(self, mode: Take | Literal["ready", "timer", "input", "end"] = Take.READY) -> list[TextSegment]:
-        """Segments that can be spoken now; see `Take`. Text without anything to say gives none."""
+        """Segments that can be spoken now; see `Take`. Text without anything to say gives none.
+
+        Raises InvalidRequest if the first segments are words in a script that the language is not written in. Later
+        such words are read as they would be in Latin letters: a name in a foreign spelling ends no conversation.
+        """
+        is_first = not self._begun
         built = (self._build(piece) for piece in self._segmenter.take(Take(mode)))
-        return _with_breaks_between([segment for segment in built if segment is not None])
+        segments = _with_breaks_between([segment for segment in built if segment is not None])
+        if is_first and self._has_foreign_words and not self._has_own_words:
+            raise self._unspeakable()
+        return segments
+
+    def check_end(self) -> None:
+        """To be called after the last `take`. Raises InvalidRequest if nothing in the text could be spoken; blank text is
+        none."""
+        if self._beginning and not self._begun:
+            raise self._unspeakable()
+
+    def _unspeakable(self) -> InvalidRequest:
+        shown = self._beginning[:SHOWN_CHARS] + ("…" if len(self._beginning) > SHOWN_CHARS else "")
+        language, *others = (primary_subtag(code) for code in (self._tongue.code, *self._spoken_here))
+        return InvalidRequest(
+            f"transcript: {shown!r} holds nothing that can be spoken in the language {language!r}; "
+            f"languages spoken here: {', '.join(sorted({language, *others}))}",
+            field="transcript",
+        )
 
     def _build(self, piece: Piece) -> TextSegment | None:
         written = WrittenWords()
@@ -127,9 +164,12 @@ class TextStream:
             for item in parsed.items:
                 if isinstance(item, TextRun):
                     written.add_run(item.text, item.start_chars)
-                    entries += _entries(self._tokens(item), item)
+                    tokens = self._tokens(item)
+                    self._note_scripts(tokens, item.text)
+                    entries += _entries(tokens, item)
                 elif isinstance(item, PhonemeRun):
                     written.add_whole(item.text, item.start_chars)
+                    self._has_own_words = True
                     shown = "".join(phone.symbol for phone in item.phones)
                     token = SpokenToken(shown, item.start_chars, item.start_chars + len(item.text), item.phones)
                     entries.append(_Voiced(token, item.state.delivery()))
@@ -141,6 +181,11 @@ class TextStream:
         segment = _assemble(entries, written, piece.ending, first=not self._begun, unknown=unknown)
         self._begun = self._begun or segment is not None
         return segment
+
+    def _note_scripts(self, tokens: list[Token], text: str) -> None:
+        if not self._has_own_words:
+            own, foreign = scripts_of(tokens, text)
+            self._has_own_words, self._has_foreign_words = own, foreign or self._has_foreign_words
 
     def _between_changes(self, piece: Piece) -> Iterable[tuple[str, int]]:
         """The piece cut where new controls begin, switching the state at each cut."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from server.bench.process import ServerProcess
 from server.config import ConfigError, load_settings
@@ -43,13 +44,53 @@ def test_an_answer_does_not_wait_for_acknowledgements(descant_server: ServerProc
     assert sorted(gaps_s)[len(gaps_s) // 2] < 0.025
 
 
-@pytest.mark.parametrize("text", ["?!...", "\N{GRINNING FACE}", '<speed ratio="1.5"/>'])
+UNSPEAKABLE = ["?!...", "\N{GRINNING FACE}", '<speed ratio="1.5"/>', "你好，世界。"]
+
+
+def _refusal(text: str) -> str:
+    spoken_here = "languages spoken here: de, en, es, fr, it"
+    return f"transcript: {text!r} holds nothing that can be spoken in the language 'en'; {spoken_here}"
+
+
+@pytest.mark.parametrize("text", UNSPEAKABLE)
 def test_text_without_anything_to_say_is_refused(descant_server: ServerProcess, text: str) -> None:
     formats = [("/tts/bytes", RAW), ("/tts/bytes", {**RAW, "container": "wav"}), ("/tts/sse", RAW)]
     for path, audio in formats:
         answer = httpx.post(descant_server.url + path, json=_body(text, output_format=audio))
         assert answer.status_code == 400
-        assert answer.json()["message"] == "transcript: holds nothing that can be spoken"
+        assert answer.json()["message"] == _refusal(text)
+    old = httpx.post(descant_server.url + "/tts/bytes", json=_body(text), headers={"Cartesia-Version": "2024-11-13"})
+    assert (old.status_code, old.text) == (400, "Invalid request: " + _refusal(text))
+
+
+def _events(server: ServerProcess, *pieces: str) -> list[dict[str, Any]]:
+    """What a context of these pieces is answered, without the audio."""
+    with connect(server.websocket_url + "/tts/websocket") as socket:
+        for place, text in enumerate(pieces, 1):
+            socket.send(json.dumps({**_body(text), "context_id": "c", "continue": place < len(pieces)}))
+        events = [json.loads(socket.recv(timeout=20))]
+        while not events[-1]["done"]:
+            events.append(json.loads(socket.recv(timeout=20)))
+    return events
+
+
+@pytest.mark.parametrize("text", UNSPEAKABLE)
+def test_a_context_without_anything_to_say_ends_with_an_error(descant_server: ServerProcess, text: str) -> None:
+    for pieces in ((text,), (text, "")):
+        (error,) = _events(descant_server, *pieces)
+        assert (error["type"], error["status_code"], error["context_id"]) == ("error", 400, "c")
+        assert error["message"] == _refusal(text)
+
+
+@pytest.mark.parametrize(
+    "pieces", [("Hello. ", "\N{GRINNING FACE}", " And on."), ("\N{GRINNING FACE}", " Hello. "), ("Hello. ", "你好。")]
+)
+def test_what_cannot_be_said_ends_no_context_that_says_something(
+    descant_server: ServerProcess, pieces: tuple[str, ...]
+) -> None:
+    events = _events(descant_server, *pieces)
+    assert {event["type"] for event in events[:-1]} == {"chunk"}
+    assert events[-1]["type"] == "done"
 
 
 @pytest.mark.parametrize("path", ["/tts/bytes", "/tts/sse"])

@@ -1,10 +1,13 @@
 """Text in, segments of phones out: words, spans, pauses."""
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.phones import PAUSES, PHONES, VOWELS
+from server.errors import InvalidRequest
 from server.text.frontend import LEADING_SILENCE_MS, Take, TextFrontEnd, TextSegment
 from server.types import Controls, Pronunciations, Replacement
 
@@ -123,10 +126,12 @@ ANY_TEXT = st.lists(
 def test_whatever_the_text_segments_are_well_formed(front_end: TextFrontEnd, text: str, data: st.DataObject) -> None:
     stream = front_end.open(Controls())
     cut = data.draw(st.integers(0, len(text)))
-    stream.push(text[:cut])
-    heard = stream.take(data.draw(st.sampled_from([Take.READY, Take.TIMER, Take.INPUT])))
-    stream.push(text[cut:])
-    heard += stream.take(Take.END)
+    heard = []
+    with contextlib.suppress(InvalidRequest):  # it begins in another script
+        stream.push(text[:cut])
+        heard += stream.take(data.draw(st.sampled_from([Take.READY, Take.TIMER, Take.INPUT])))
+        stream.push(text[cut:])
+        heard += stream.take(Take.END)
     previous_end = 0
     for segment in heard:
         phones = segment.segment.phones
