@@ -1,7 +1,8 @@
 """Which model id is answered by which installed model family.
 
-Every id that Cartesia has published is known, so that a client changes nothing
-but its base URL; ids nobody published are refused with the list.
+Every id that Cartesia has published is known, and those that OpenAI has for
+transcription, so that a client changes nothing but its base URL; ids nobody
+published are refused with the list.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,11 @@ SPEECH_IDS = (
     "sonic-3-2025-10-27", "sonic-3-2026-01-12", "sonic-3.5-2026-05-04",
 )  # fmt: skip
 
-RECOGNITION_IDS = ("ink-whisper", "ink-whisper-2025-06-04", "ink-2", "ink-preview")
+RECOGNITION_IDS = (
+    "ink-whisper", "ink-whisper-2025-06-04", "ink-2", "ink-preview",
+    # OpenAI's, but for gpt-4o-transcribe-diarize: nothing here says who speaks.
+    "whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-mini-transcribe-2025-12-15",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

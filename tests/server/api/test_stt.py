@@ -63,6 +63,11 @@ def test_openai_fields_are_ignored(http: httpx.Client) -> None:
     assert post(http, path="/audio/transcriptions", **fields).json()["text"] == "one two three"
 
 
+@pytest.mark.parametrize("model", ["whisper-1", "gpt-4o-transcribe"])
+def test_openai_ids_are_answered(http: httpx.Client, model: str) -> None:
+    assert post(http, path="/v1/audio/transcriptions", model=model).json()["text"] == "one two three"
+
+
 def test_silence_is_an_empty_transcript(http: httpx.Client) -> None:
     body = post(http, wav(silence(2.0)), **{"timestamp_granularities[]": "word"}).json()
     assert (body["text"], body["words"], body["language"]) == ("", [], "en")
@@ -86,7 +91,7 @@ def test_long_file_is_heard_to_the_end(http: httpx.Client) -> None:
 
 REFUSALS: list[tuple[dict[str, Any], int, str, tuple[str, ...]]] = [
     ({"model": None}, 400, "model:", ()),
-    ({"model": "whisper-1"}, 400, "model:", ("ink-whisper", "ink-2")),
+    ({"model": "gpt-4o-transcribe-diarize"}, 400, "model:", ("ink-whisper", "whisper-1")),
     ({"language": "xx"}, 400, "language:", ("en",)),
     ({"timestamp_granularities[]": "segment"}, 400, "timestamp_granularities[]:", ("word",)),
     ({"file": b""}, 400, "file:", ()),
