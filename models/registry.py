@@ -17,14 +17,19 @@ class UnknownFamily(ValueError):
     """No model family has this name; the message lists those that exist."""
 
 
-def load_synthesizer(name: str, device: str, max_slots: int, voice_files: Sequence[Path] = ()) -> Synthesizer:
+def load_synthesizer(
+    name: str, device: str, max_slots: int, voice_files: Sequence[Path] = (), cuda_graphs: bool = True
+) -> Synthesizer:
     """Load a voice on a device ("cpu", "cuda", "cuda:1") with room for that many sessions at once.
 
-    ``voice_files`` are weights of further voices of the same family, made from recordings.
+    ``voice_files`` are weights of further voices of the same family, made from recordings. ``cuda_graphs``: whether its
+    steps may be recorded on a card (`models.cuda_graphs`); on the CPU it means nothing.
 
     Raises UnknownFamily, and whatever the family raises when its weights are missing or wrong.
     """
-    model: Synthesizer = _load(SYNTHESIZERS, name)(device=device, max_slots=max_slots, voice_files=voice_files)
+    model: Synthesizer = _load(SYNTHESIZERS, name)(
+        device=device, max_slots=max_slots, voice_files=voice_files, cuda_graphs=cuda_graphs
+    )
     return model
 
 

@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     )
     tls_key: Path | None = Field(None, description="PEM file with the certificate's private key.")
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
+    cuda_graphs: bool = Field(
+        True, description="Replay the voice's steps on a card as CUDA graphs; false launches their kernels one by one."
+    )
     gateways: int = Field(
         0, ge=0, le=256, description="Processes that answer HTTP before one engine process; 0 does all in one process."
     )

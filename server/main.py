@@ -66,7 +66,7 @@ def load_speech(settings: Settings, device: str, max_slots: int) -> "Synthesizer
     from models.weights import WeightsError
 
     try:
-        return load_synthesizer(settings.speech_model, device, max_slots, trained_voices(settings))
+        return load_synthesizer(settings.speech_model, device, max_slots, trained_voices(settings), settings.cuda_graphs)
     except WeightsError as error:
         raise ConfigError(str(error)) from None
 

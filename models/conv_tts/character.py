@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -38,8 +39,8 @@ class Shape:
 
     @classmethod
     def of(cls, character: Character, mean: Tensor) -> "Shape":
-        """``mean`` [K] is that of the network's cepstra. ValueError: the character's are longer."""
-        device, order = mean.device, len(mean)
+        """``mean`` [K], on the CPU, is that of the network's cepstra. ValueError: the character's are longer."""
+        order = len(mean)
         offset, movement = torch.zeros(order), torch.eye(order)
         size = movement_size(character)
         if max(len(character.cepstrum), size + 1) > order:
@@ -51,15 +52,15 @@ class Shape:
         movement = torch.tril(movement) + torch.tril(movement, -1).T
         warp = torch.from_numpy(warp_matrix(character.log_formants, order)).float()
         matrix = warp @ movement
-        offset += mean.cpu() @ (warp - matrix)
+        offset += mean @ (warp - matrix)
         numbers = (character.log_formants, character.voicing_logit, *character.cepstrum, *character.cepstrum_movement)
         changes = any(numbers)
         return cls(
             character.log_f0,
             math.exp(character.log_pitch_spread),
             character.log_rate,
-            matrix.to(device),
-            offset.to(device),
+            matrix,
+            offset,
             character.voicing_logit,
             changes,
         )
@@ -88,7 +89,35 @@ def warp_matrix(log_formants: float, order: int) -> NDArray[np.float64]:
     return np.asarray(np.linalg.solve(weighted @ basis.T, weighted @ np.cos(index * source).T).T)
 
 
-def apply_shapes(cepstrum: Tensor, voicing: Tensor, shapes: Sequence[Shape]) -> tuple[Tensor, Tensor]:
+class Shapes(NamedTuple):
+    """Those parts of a `Shape` that change frames, of B slots."""
+
+    matrix: Tensor
+    """[B, K, K]."""
+    offset: Tensor
+    """[B, K]."""
+    voicing_logit: Tensor
+    """[B]."""
+    changes_frames: Tensor
+    """[B] bool."""
+
+    @classmethod
+    def none(cls, rows: int, order: int, device: torch.device) -> "Shapes":
+        """Of slots without a character."""
+        matrix, offset = torch.zeros(rows, order, order, device=device), torch.zeros(rows, order, device=device)
+        return cls(matrix, offset, torch.zeros(rows, device=device), torch.zeros(rows, dtype=torch.bool, device=device))
+
+    @classmethod
+    def stacked(cls, shapes: Sequence[Shape]) -> "Shapes":
+        return cls(
+            torch.stack([shape.matrix for shape in shapes]),
+            torch.stack([shape.offset for shape in shapes]),
+            torch.tensor([shape.voicing_logit for shape in shapes]),
+            torch.tensor([shape.changes_frames for shape in shapes]),
+        )
+
+
+def apply_shapes(cepstrum: Tensor, voicing: Tensor, shapes: Shapes) -> tuple[Tensor, Tensor]:
     """Give each row its character; rows without one stay bit for bit what they are.
 
     Args:
@@ -96,13 +125,7 @@ def apply_shapes(cepstrum: Tensor, voicing: Tensor, shapes: Sequence[Shape]) -> 
         voicing: [B, T, bands] in 0..1.
         shapes: one per row.
     """
-    rows = [row for row, shape in enumerate(shapes) if shape.changes_frames]
-    if not rows:
-        return cepstrum, voicing
-    index = torch.tensor(rows, device=cepstrum.device)
-    matrices = torch.stack([shapes[row].matrix for row in rows])
-    offsets = torch.stack([shapes[row].offset for row in rows])
-    logits = torch.tensor([shapes[row].voicing_logit for row in rows], device=cepstrum.device)
-    moved = torch.baddbmm(offsets[:, None], cepstrum[index], matrices)
-    breathier = torch.sigmoid(torch.logit(voicing[index], eps=1e-6) + logits[:, None, None])
-    return cepstrum.index_copy(0, index, moved), voicing.index_copy(0, index, breathier)
+    changes = shapes.changes_frames[:, None, None]
+    moved = torch.baddbmm(shapes.offset[:, None], cepstrum, shapes.matrix)
+    breathier = torch.sigmoid(torch.logit(voicing, eps=1e-6) + shapes.voicing_logit[:, None, None])
+    return torch.where(changes, moved, cepstrum), torch.where(changes, breathier, voicing)

@@ -10,6 +10,8 @@ HOP_SAMPLES = SAMPLE_RATE_HZ * FRAME_MS // 1000
 if HOP_SAMPLES * 1000 != SAMPLE_RATE_HZ * FRAME_MS:
     raise ValueError("a frame must be a whole number of samples")
 
+LOWEST_F0_HZ, HIGHEST_F0_HZ = 40.0, 700.0
+
 CEPSTRUM_WARP = 0.466
 """All-pass constant that makes the frequency axis of the cepstra Bark-like at 24 kHz (Smith and Abel 1999)."""
 

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -12,12 +13,13 @@ import torch
 from torch import Tensor
 
 from models.base import Phone, PhoneTime, Segment, SpeechFrames, SynthesizerInfo, Voice
-from models.conv_tts.character import Shape, apply_shapes
-from models.conv_tts.config import HOP_SAMPLES, SAMPLE_RATE_HZ, ConvTtsConfig
+from models.conv_tts.character import Shape
+from models.conv_tts.config import HIGHEST_F0_HZ, HOP_SAMPLES, LOWEST_F0_HZ, SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.network import ConvTts, pitch_at, position_features
+from models.conv_tts.speech_step import SpeechStep
 from models.conv_tts.timing import Timing, lay_out, shortened
-from models.conv_tts.vocoder import Vocoder, VocoderState
 from models.conv_tts.voices import read_file_voices, read_voices, speaker_weights
+from models.cuda_graphs import CudaRecorder, Inputs, Recorder, StepGraphs, row_buckets
 from models.phones import PHONES
 from models.weights import load_weights, read_metadata
 
@@ -30,21 +32,22 @@ with 60 instead of 40 the real-time factor on one thread fell from 0.031 to 0.02
 _PHONE_INDEX = {symbol: index for index, symbol in enumerate(PHONES)}
 _QUIETEST = 1e-4
 _LONGEST_SHOWN_FRAMES = 100
-_LIMITER_KNEE = 0.85
-_LOWEST_F0_HZ, _HIGHEST_F0_HZ = 40.0, 700.0
+_MOST_BUCKET_ROWS = 256
+"""A step of more rows is done in parts. With so many the card computes for milliseconds, and padding would cost more than
+launching again saves."""
 
 
 @dataclass(slots=True)
 class _Speech:
-    """An encoded segment that is being spoken; F frames."""
+    """An encoded segment that is being spoken; F frames. Only the phones lie on the device."""
 
     phones: Tensor
     """[P, C]."""
-    frame_phone: Tensor
+    frame_phone: np.ndarray
     """[F]."""
-    positions: Tensor
+    positions: np.ndarray
     """[F, features]."""
-    controls: Tensor
+    controls: np.ndarray
     """[F, 2]: F0 in Hz, log of the volume."""
     kept_samples: np.ndarray
     """[F]."""
@@ -112,13 +115,24 @@ class ConvTtsSynthesizer:
 
     def __init__(self, network: ConvTts, device: str, max_slots: int, voices: tuple[Voice, ...]) -> None:
         self._device = torch.device(device)
+        # Frames are planned on the CPU.
+        self._cepstrum_mean = network.cepstrum_mean.cpu()
+        self._speaker_log_f0, self._pitch_spread = network.speaker_log_f0.cpu(), network.pitch_spread.cpu()
         self._network = network.to(self._device).eval()
-        self._vocoder = Vocoder(network.config.cepstrum_order).to(self._device)
+        self._speech_step = SpeechStep(self._network, max_slots, self._device)
+        self._graphs: StepGraphs | None = None
         self._slots: dict[int, _Slot] = {}
-        self._decoder_states = network.init_state(max_slots, self._device)
-        self._vocoder_states = self._vocoder.init_state(max_slots, self._device)
         languages = tuple(sorted({voice.language for voice in voices}))
         self._info = SynthesizerInfo(FAMILY, SAMPLE_RATE_HZ, languages, max_slots, device, voices)
+
+    @torch.inference_mode()
+    def use_buckets(self, recorder: Recorder | None) -> StepGraphs:
+        """From now on steps have a few fixed shapes, with graphs if there is a recorder. No slot may be in use."""
+        rows = row_buckets(min(self._info.max_slots, _MOST_BUCKET_ROWS))
+        step = self._speech_step
+        graphs = self._graphs = StepGraphs(step, step.layout, rows, CHUNK_FRAMES, self._device)
+        graphs.prepare(recorder, step.states, step.randomise)
+        return graphs
 
     @property
     def info(self) -> SynthesizerInfo:
@@ -127,7 +141,7 @@ class ConvTtsSynthesizer:
     @property
     def speaker_f0_hz(self) -> dict[str, float]:
         """Mean F0 of each speaker of the network."""
-        means = self._network.speaker_log_f0.exp().tolist()
+        means = self._speaker_log_f0.exp().tolist()
         return dict(zip(self._network.config.speakers, means, strict=True))
 
     def admit(self, slot: int, voice: Voice) -> None:
@@ -136,13 +150,11 @@ class ConvTtsSynthesizer:
             raise ValueError(f"slot {slot} is not in 0..{self._info.max_slots - 1}")
         if slot in self._slots:
             raise ValueError(f"slot {slot} is in use")
-        weights = speaker_weights(voice, self._network.config.speakers)
-        shape = Shape.of(voice.character, self._network.cepstrum_mean)
-        self._slots[slot] = _Slot(torch.tensor(weights, device=self._device), shape)
-        with torch.inference_mode():
-            self._decoder_states[slot] = 0
-            for pool, fresh in zip(self._vocoder_states, self._vocoder.init_state(1, self._device), strict=True):
-                pool[slot] = fresh[0]
+        speakers = torch.tensor(speaker_weights(voice, self._network.config.speakers))
+        shape = Shape.of(voice.character, self._cepstrum_mean)
+        self._slots[slot] = _Slot(speakers, shape)
+        with torch.inference_mode(), self._on_stream():
+            self._speech_step.admit(slot, speakers, shape)
 
     def feed(self, slot: int, segment: Segment) -> None:
         """See `models.base.Synthesizer`. ValueError: a phone or a control that cannot be spoken."""
@@ -157,21 +169,27 @@ class ConvTtsSynthesizer:
     @torch.inference_mode()
     def step(self, slots: Sequence[int]) -> list[SpeechFrames]:
         """See `models.base.Synthesizer`."""
-        streams = [self._slots[slot] for slot in slots]
-        while hungry := [stream for stream in streams if stream.hungry]:
-            self._encode(hungry)
-        chunks = [_next_chunk(stream) for stream in streams]
-        speaking = [row for row, chunk in enumerate(chunks) if chunk.frames]
-        audio: dict[int, np.ndarray] = {}
-        if speaking:
-            samples = self._speak([slots[row] for row in speaking], [chunks[row] for row in speaking])
-            for row, pcm in zip(speaking, samples, strict=True):
-                audio[row] = shortened(pcm[: chunks[row].frames * HOP_SAMPLES], chunks[row].kept_samples)
-                streams[row].steps += 1
+        with self._on_stream():
+            streams = [self._slots[slot] for slot in slots]
+            while hungry := [stream for stream in streams if stream.hungry]:
+                self._encode(hungry)
+            chunks = [_next_chunk(stream) for stream in streams]
+            speaking = [row for row, chunk in enumerate(chunks) if chunk.frames]
+            most = self._graphs.most_rows if self._graphs else len(slots)
+            audio: dict[int, np.ndarray] = {}
+            for first in range(0, len(speaking), most):
+                rows = speaking[first : first + most]
+                samples = self._speak([slots[row] for row in rows], [chunks[row] for row in rows])
+                for row, pcm in zip(rows, samples, strict=True):
+                    audio[row] = shortened(pcm[: chunks[row].frames * HOP_SAMPLES], chunks[row].kept_samples)
+                    streams[row].steps += 1
         silence = np.zeros(0, dtype=np.float32)
         return [
             SpeechFrames(audio.get(row, silence), chunk.phone_times, chunk.segments_ended) for row, chunk in enumerate(chunks)
         ]
+
+    def _on_stream(self) -> AbstractContextManager[object]:
+        return self._graphs.on_stream() if self._graphs else nullcontext()
 
     def _encode(self, streams: Sequence[_Slot]) -> None:
         """Encode the first waiting segment of each stream, as one batch."""
@@ -185,16 +203,15 @@ class ConvTtsSynthesizer:
             mask[row, : len(segment.phones)] = 1
         mask[:, 0] = 1  # an empty segment still needs something to attend to
         phones, stress, word_start = torch.from_numpy(labels).to(self._device).unbind(-1)
-        speakers = torch.stack([stream.speakers for stream in streams])
+        speakers = torch.stack([stream.speakers for stream in streams]).to(self._device)
         encoding = self._network.encode(phones, stress, word_start, speakers, torch.from_numpy(mask).to(self._device))
-        log_durations = encoding.log_durations.double().cpu().numpy()
+        log_durations, pitches = encoding.log_durations.double().cpu().numpy(), encoding.pitch.cpu()
         for row, (stream, segment) in enumerate(zip(streams, segments, strict=True)):
             count = len(segment.phones)
             log_lengths = log_durations[row, :count] - stream.shape.log_rate
             timing = lay_out(segment.phones, log_lengths, stream.remainder_frames)
             stream.remainder_frames = timing.remainder_frames
-            pitch = encoding.pitch[row, :count]
-            stream.encoded.append(self._plan(segment, encoding.phones[row, :count], pitch, stream, timing))
+            stream.encoded.append(self._plan(segment, encoding.phones[row, :count], pitches[row, :count], stream, timing))
             stream.planned_samples += int(timing.durations_samples.sum())
 
     def _plan(self, segment: Segment, phones: Tensor, pitch: Tensor, stream: _Slot, timing: Timing) -> _Speech:
@@ -209,58 +226,61 @@ class ConvTtsSynthesizer:
         index_frames, duration_frames = _shown_places(
             np.arange(len(frame_phone)) - starts[frame_phone], durations[frame_phone], asked[frame_phone]
         )
-        index, duration = torch.from_numpy(index_frames).to(self._device), torch.from_numpy(duration_frames).to(self._device)
-        place = torch.from_numpy(frame_phone).to(self._device)
-        controls = torch.zeros(len(frame_phone), 2, device=self._device)
+        index, duration = torch.from_numpy(index_frames), torch.from_numpy(duration_frames)
+        place = torch.from_numpy(frame_phone)
+        controls = torch.zeros(len(frame_phone), 2)
         if len(frame_phone):
             per_phone = torch.tensor(
                 [
                     (p.pitch_range, p.pitch_semitones * math.log(2) / 12, math.log(max(p.volume, _QUIETEST)))
                     for p in segment.phones
-                ],
-                device=self._device,
+                ]
             )
-            spread = self._network.pitch_spread * stream.shape.pitch_spread
+            spread = self._pitch_spread * stream.shape.pitch_spread
             knots = pitch * (spread * per_phone[:, :1]) + per_phone[:, 1:2]
             share = (index + 0.5) / duration
             contour = pitch_at(knots[None], place[None], share[None])[0]
-            log_f0 = stream.speakers @ self._network.speaker_log_f0 + stream.shape.log_f0 + contour
-            controls[:, 0] = log_f0.exp().clamp(_LOWEST_F0_HZ, _HIGHEST_F0_HZ)
+            log_f0 = stream.speakers @ self._speaker_log_f0 + stream.shape.log_f0 + contour
+            controls[:, 0] = log_f0.exp().clamp(LOWEST_F0_HZ, HIGHEST_F0_HZ)
             controls[:, 1] = per_phone[place, 2]
-        return _Speech(phones, place, position_features(index, duration), controls, timing.kept_samples, times)
+        positions = position_features(index, duration).numpy()
+        return _Speech(phones, frame_phone, positions, controls.numpy(), timing.kept_samples, times)
 
     def _speak(self, slots: Sequence[int], chunks: Sequence[_Chunk]) -> np.ndarray:
-        """Decode and synthesise one chunk per slot: [B, S], each row's samples at its start."""
-        rows, longest = len(slots), max(chunk.frames for chunk in chunks)
-        config = self._network.config
-        phones = torch.zeros(rows, longest, config.channels, device=self._device)
-        positions = torch.zeros(rows, longest, self._network.position_in.in_features, device=self._device)
-        controls = torch.zeros(rows, longest, 2, device=self._device)
-        controls[..., 0] = 100.0
-        for row, chunk in enumerate(chunks):
+        """Decode and synthesise one chunk per slot: [B, S], each row's samples at its start, until the next call."""
+        graphs, step = self._graphs, self._speech_step
+        frames = [chunk.frames for chunk in chunks]
+        size = len(slots), max(frames)
+        bucket = graphs.bucket(*size) if graphs else size
+        host = graphs.host(bucket) if graphs else step.new_inputs(bucket)
+        encodings = self._fill(host, slots, chunks)
+        inputs = graphs.upload(bucket) if graphs else {name: tensor.to(self._device) for name, tensor in host.items()}
+        torch.index_select(encodings, 0, inputs["places"].flatten(), out=inputs["phones"].flatten(0, 1))
+        if graphs:
+            return np.asarray(graphs.run(bucket)[: len(slots)].numpy())
+        shaped = any(self._slots[slot].shape.changes_frames for slot in slots)
+        samples = step(inputs, even=min(frames) == max(frames), shaped=shaped)
+        return np.asarray(samples.cpu().numpy())
+
+    def _fill(self, host: Inputs, slots: Sequence[int], chunks: Sequence[_Chunk]) -> Tensor:
+        """Write down what the rows say; gives the encoded phones [P, C] of all, which ``places`` points into."""
+        self._speech_step.clear(host)
+        arrays = {name: tensor.numpy() for name, tensor in host.items()}
+        encodings: list[Tensor] = []
+        phones = 0
+        for row, (slot, chunk) in enumerate(zip(slots, chunks, strict=True)):
+            arrays["slots"][row], arrays["lengths"][row] = slot, chunk.frames
             at = 0
             for piece in chunk.pieces:
                 span = slice(piece.start_frame, piece.end_frame)
                 to = slice(at, at + piece.end_frame - piece.start_frame)
-                phones[row, to] = piece.speech.phones[piece.speech.frame_phone[span]]
-                positions[row, to] = piece.speech.positions[span]
-                controls[row, to] = piece.speech.controls[span]
+                arrays["places"][row, to] = piece.speech.frame_phone[span] + phones
+                arrays["positions"][row, to] = piece.speech.positions[span]
+                arrays["controls"][row, to] = piece.speech.controls[span]
+                encodings.append(piece.speech.phones)
+                phones += len(piece.speech.phones)
                 at = to.stop
-        frames = [chunk.frames for chunk in chunks]
-        lengths = None if min(frames) == longest else torch.tensor(frames, device=self._device)
-        speakers = torch.stack([self._slots[slot].speakers for slot in slots])
-        index = torch.tensor(slots, device=self._device)
-        cepstrum, voicing, decoder_state = self._network.decode(
-            phones, positions, speakers, self._decoder_states[index], lengths
-        )
-        self._decoder_states[index] = decoder_state
-        cepstrum, voicing = apply_shapes(cepstrum, voicing, [self._slots[slot].shape for slot in slots])
-        cepstrum[..., 0] += controls[..., 1]
-        state = VocoderState(*(pool[index] for pool in self._vocoder_states))
-        samples, stepped = self._vocoder(cepstrum, voicing, controls[..., 0], state, lengths)
-        for pool, fresh in zip(self._vocoder_states, stepped, strict=True):
-            pool[index] = fresh
-        return np.asarray(_limited(samples).cpu().numpy())
+        return torch.cat(encodings)
 
 
 def _check(phone: Phone, phones: int) -> None:
@@ -275,15 +295,6 @@ def _check(phone: Phone, phones: int) -> None:
         raise ValueError(f"a duration of {phone.duration_ms:g} ms is not in 0..60000")
     if not math.isfinite(phone.volume + phone.pitch_semitones + phone.pitch_range) or phone.volume < 0:
         raise ValueError("volume, pitch_semitones and pitch_range must be finite, volume not negative")
-
-
-def _limited(samples: Tensor) -> Tensor:
-    """Peaks bent instead of cut off: same shape, within -1..1, untouched up to the knee. At twice the volume this takes
-    less than 1 % off the level and reaches full scale without a corner."""
-    room = 1 - _LIMITER_KNEE
-    magnitude = samples.abs()
-    bent = _LIMITER_KNEE + room * ((magnitude - _LIMITER_KNEE) / room).clamp_min(0).tanh()
-    return torch.where(magnitude > _LIMITER_KNEE, samples.sign() * bent, samples)
 
 
 def _shown_places(index: np.ndarray, duration: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -326,8 +337,10 @@ def _next_chunk(stream: _Slot) -> _Chunk:
     return _Chunk(tuple(pieces), announced, ended)
 
 
-def load(device: str, max_slots: int, weights: Path | None = None) -> ConvTtsSynthesizer:
+def load(device: str, max_slots: int, weights: Path | None = None, cuda_graphs: bool = True) -> ConvTtsSynthesizer:
     """The embedded voice on ``device`` ("cpu", "cuda", "cuda:1" ...), or the voices that another file holds.
+
+    ``cuda_graphs`` False: steps on a card are padded all the same, but launch their kernels one by one.
 
     Raises:
         WeightsError: the weights do not fit this code.
@@ -343,6 +356,8 @@ def load(device: str, max_slots: int, weights: Path | None = None) -> ConvTtsSyn
         for block in network.decoder:
             block.to_bfloat16()  # type: ignore[operator]
     synthesizer = ConvTtsSynthesizer(network, device, max_slots, voices)
+    if device != "cpu":
+        synthesizer.use_buckets(CudaRecorder() if cuda_graphs else None)
     _warm_up(synthesizer)
     return synthesizer
 

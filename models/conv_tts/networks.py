@@ -55,18 +55,22 @@ class ConvTtsNetworks:
         return [given[slot] for slot in slots]
 
 
-def load(device: str, max_slots: int, voice_files: Sequence[Path] = ()) -> ConvTtsSynthesizer | ConvTtsNetworks:
+def load(
+    device: str, max_slots: int, voice_files: Sequence[Path] = (), cuda_graphs: bool = True
+) -> ConvTtsSynthesizer | ConvTtsNetworks:
     """The embedded voices, English and others, and one more for each file of a voice made from recordings.
+
+    ``cuda_graphs``: see `models.conv_tts.model.load`.
 
     Raises:
         WeightsError: weights do not fit this code, a file holds no voice, or two hold the same.
     """
-    package = load_network(device, max_slots)
+    package = load_network(device, max_slots, cuda_graphs=cuda_graphs)
     networks = {"": package}
     with as_file(files("models.conv_tts") / "weights") as folder:
         others = sorted(path for path in folder.glob("*.safetensors") if path.name != WEIGHTS)
     for path in (*others, *voice_files):
-        trained = load_network(device, max_slots, path)
+        trained = load_network(device, max_slots, path, cuda_graphs)
         ids = {voice.id for network in networks.values() for voice in network.info.voices}
         if path.stem in networks or not ids.isdisjoint(voice.id for voice in trained.info.voices):
             raise WeightsError(f"{path} holds the same voice as another file")

@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from kernels.overlap_add import overlap_add
-from models.conv_tts.config import BAND_CENTRES_HZ, CEPSTRUM_WARP, HOP_SAMPLES, SAMPLE_RATE_HZ
+from models.conv_tts.config import BAND_CENTRES_HZ, CEPSTRUM_WARP, HIGHEST_F0_HZ, HOP_SAMPLES, SAMPLE_RATE_HZ
 
 FFT_SAMPLES = 1024
 """A hop, the reach of a pulse and 37 ms of filter ringing (-50 dB for a formant 50 Hz wide)."""
 
 PULSE_TAPS = 16
 _PULSE_PHASES = 64
+_PULSES_PER_FRAME = math.ceil(HIGHEST_F0_HZ * HOP_SAMPLES / SAMPLE_RATE_HZ)
 _NOISE_SAMPLES = 132_000
 _EVEN_WINDOW_SAMPLES = 960
 _EVEN_BANDWIDTH_HZ = 60.0
@@ -141,7 +142,7 @@ class Vocoder(nn.Module):
         Args:
             cepstrum: [B, T, K], natural log amplitude on the warped axis.
             voicing: [B, T, bands], share of the power that pulses carry, 0..1.
-            f0_hz: [B, T], positive also where nothing is voiced.
+            f0_hz: [B, T], positive also where nothing is voiced, at most `HIGHEST_F0_HZ`.
             lengths: [B], how many frames of each row are real; None means all.
 
         Returns:
@@ -188,28 +189,35 @@ class Vocoder(nn.Module):
 
     def _pulse_frames(self, f0s: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
         """Pulses of T intervals, [B, T, 2, hop + taps] (fading out, fading in), and the phase at
-        every frame border, [B, T + 1]."""
+        every frame border, [B, T + 1].
+
+        Every frame has room for `_PULSES_PER_FRAME`, and those that are not there have no amplitude, so all shapes are
+        known before the values are, which a CUDA graph needs. On a CPU that costs no more than finding them one by one.
+        """
         rows, frames = f0s.shape[0], f0s.shape[1] - 1
         slope = (f0s[:, 1:] - f0s[:, :-1])[:, :, None]
         f0_hz = (f0s[:, :-1, None] + slope * self.ramp).flatten(1).double()
         steps = f0_hz / SAMPLE_RATE_HZ
         phases = torch.cumsum(torch.cat((phase[:, None], steps), 1), 1)
         borders = phases[:, ::HOP_SAMPLES] % 1
-        struck = phases[:, 1:].floor() > phases[:, :-1].floor()
-        row, sample = struck.nonzero(as_tuple=True)
-        past = phases[:, 1:][row, sample] % 1 / steps[row, sample]
-        amplitude = f0_hz[row, sample].reciprocal().mul(SAMPLE_RATE_HZ).sqrt().float()
+        periods = phases.floor()
+        wanted = periods[:, :-1:HOP_SAMPLES, None] + torch.arange(1, _PULSES_PER_FRAME + 1, device=f0s.device)
+        found = torch.searchsorted(periods[:, 1:].contiguous().view(rows, frames, HOP_SAMPLES), wanted)
+        within = found.clamp_max(HOP_SAMPLES - 1)
+        sample = (within + HOP_SAMPLES * torch.arange(frames, device=f0s.device)[:, None]).flatten(1)
+        past = (phases.gather(1, sample + 1) % 1 / steps.gather(1, sample)).view_as(within)
+        amplitude = f0_hz.gather(1, sample).reciprocal().mul(SAMPLE_RATE_HZ).sqrt().float().view_as(within)
+        amplitude = amplitude * (found < HOP_SAMPLES)
         place = (past * _PULSE_PHASES).clamp(0, _PULSE_PHASES - 1e-6)
-        below, rest = place.long(), (place % 1).float()[:, None]
-        shape = (self.pulses[below] * (1 - rest) + self.pulses[below + 1] * rest) * amplitude[:, None]
-        frame, within = sample // HOP_SAMPLES, sample % HOP_SAMPLES
-        fade_in = ((within + 1 - past) / HOP_SAMPLES).clamp(0, 1).float()
+        below, rest = place.long(), (place % 1).float()[..., None]
+        shape = (self.pulses[below] * (1 - rest) + self.pulses[below + 1] * rest) * amplitude[..., None]
+        fade_in = ((within + 1 - past) / HOP_SAMPLES).clamp(0, 1).float()[..., None]
         width = HOP_SAMPLES + PULSE_TAPS
-        start = ((row * frames + frame) * 2) * width + within
+        start = 2 * width * torch.arange(rows * frames, device=f0s.device).view(rows, frames, 1) + within
+        at = start[..., None] + torch.arange(PULSE_TAPS, device=f0s.device)
         out = torch.zeros(rows * frames * 2 * width, device=f0s.device)
-        at = start[:, None] + torch.arange(PULSE_TAPS, device=f0s.device)
-        out.index_add_(0, at.flatten(), (shape * (1 - fade_in)[:, None]).flatten())
-        out.index_add_(0, (at + width).flatten(), (shape * fade_in[:, None]).flatten())
+        out.index_add_(0, at.flatten(), (shape * (1 - fade_in)).flatten())
+        out.index_add_(0, (at + width).flatten(), (shape * fade_in).flatten())
         return out.view(rows, frames, 2, width), borders
 
     def _noise_frames(self, position_samples: Tensor, frames: int) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 
 from models.base import Character, Pcm, Phone, Segment, Voice
 from models.conv_tts import model as conv_tts
-from models.conv_tts.character import Shape, apply_shapes, warp_matrix
+from models.conv_tts.character import Shape, Shapes, apply_shapes, warp_matrix
 from models.conv_tts.cloning import speak_together
 from models.conv_tts.profile import CLIP_RATE_HZ, OFFSET_ORDER, equalise, measure, spectral_difference
 from models.conv_tts.vocoder import warped_angle
@@ -47,13 +47,13 @@ def test_rows_without_a_character_stay_bit_for_bit() -> None:
     torch.manual_seed(1)
     cepstrum, voicing = torch.randn(3, 7, ORDER), torch.rand(3, 7, 5)
     shapes = [shape(), shape(log_formants=0.1, voicing_logit=-1.0, cepstrum=(0.5, -0.2)), shape(log_f0=0.3, log_rate=0.1)]
-    moved, breathier = apply_shapes(cepstrum, voicing, shapes)
+    moved, breathier = apply_shapes(cepstrum, voicing, Shapes.stacked(shapes))
     for row in (0, 2):
         assert torch.equal(moved[row], cepstrum[row])
         assert torch.equal(breathier[row], voicing[row])
     assert not torch.allclose(moved[1], cepstrum[1])
     assert (breathier[1] < voicing[1]).all()
-    alone, _ = apply_shapes(cepstrum[1:2], voicing[1:2], shapes[1:2])
+    alone, _ = apply_shapes(cepstrum[1:2], voicing[1:2], Shapes.stacked(shapes[1:2]))
     torch.testing.assert_close(alone[0], moved[1])
 
 
@@ -66,7 +66,7 @@ def test_a_character_longer_than_the_spectrum_is_refused() -> None:
 def test_movement_is_around_the_mean_and_spares_the_level() -> None:
     torch.manual_seed(1)
     cepstrum, voicing = MEAN + torch.randn(1, 400, ORDER), torch.rand(1, 400, 5)
-    moved, _ = apply_shapes(cepstrum, voicing, [shape(cepstrum_movement=(0.5, 0.2, -0.3))])
+    moved, _ = apply_shapes(cepstrum, voicing, Shapes.stacked([shape(cepstrum_movement=(0.5, 0.2, -0.3))]))
     change = moved - MEAN
     torch.testing.assert_close(change[..., 1], 1.5 * (cepstrum - MEAN)[..., 1] + 0.2 * (cepstrum - MEAN)[..., 2])
     torch.testing.assert_close(change[..., 2], 0.7 * (cepstrum - MEAN)[..., 2] + 0.2 * (cepstrum - MEAN)[..., 1])
