@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("descant")
 
 MAX_BATCH_WINDOWS = 16
+UNSENT_BYTES = 64 * 1024
+"""What the kernel takes for a client beyond what is on its way: half a second of audio, or more."""
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """Largest WebSocket message taken: two minutes of 16 kHz PCM, more than any client sends at once."""
 
@@ -322,6 +324,10 @@ def bind(host: str, port: int, flag: str, stall_s: float = 0.0) -> socket.socket
     # second piece of an answer waited for the client's delayed acknowledgement: 44 ms on loopback instead of 1.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        # Else the kernel takes 3 to 4 MB for a client that does not read, half a minute of audio: made for nobody, it held
+        # up others, and was heard after a cancel. What is on its way to a client that reads is not bounded by this.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     if stall_s and sys.platform == "linux":
         # The server's own closing waits until what is unsent was taken, so for ever where nobody reads.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(3000 * stall_s))

@@ -95,6 +95,22 @@ def test_who_never_reads_costs_no_connection_either(tmp_path: Path, path: str) -
         client.close()
 
 
+def test_little_is_made_for_who_never_reads(tmp_path: Path) -> None:
+    """Neither the kernel nor the engine takes more than some seconds of audio, which would be made at the cost of others."""
+    if not hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        pytest.skip("this system has no TCP_NOTSENT_LOWAT")
+    with serving(tmp_path, limits=Limits(stall_timeout_s=0.5)) as server:
+        client = _connect(server)
+        client.sendall(_request())
+        while not _admitted(server):
+            time.sleep(0.01)
+        server.wait_idle()
+        made_s = server.metrics.registry.get_sample_value("descant_audio_out_seconds_total", {"model": "fake"})
+        client.close()
+        assert made_s is not None
+        assert 1.0 < made_s < 8.0
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_two_hundred_clients_that_misbehave_give_everything_back(tmp_path: Path) -> None:
