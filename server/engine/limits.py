@@ -19,6 +19,9 @@ class EngineLimits(Protocol):
     def max_queued_sessions(self) -> int: ...
 
     @property
+    def max_queue_s(self) -> float: ...
+
+    @property
     def max_sessions_per_key(self) -> int: ...
 
     @property

@@ -27,6 +27,8 @@ from enum import Enum
 
 from server.engine.step_cost import StepCost
 
+HOLD_SMOOTHING = 0.1
+"""Weight of the session that gave its slot back last in how long slots are held."""
 FIRST_STEPS_IN_A_ROW = 2
 """Steps for rows without audio before it is the turn of those that would run dry meanwhile."""
 WORTHWHILE_BASES = 4
@@ -51,8 +53,8 @@ class Policy:
     """A session whose audio nobody reads for this long loses its slot."""
     queue_s: float = 60.0
     """A session that has text but no slot for this long is refused."""
-    max_ahead_s: float = 20.0
-    """Unread audio a session may pile up before it stops stepping."""
+    max_ahead_s: float = 3.0
+    """Unread audio a session may pile up before it stops stepping: a reader who comes back gets more within a step or two."""
     min_lead_s: float = 0.2
     """Streams with less audio ahead of the listener step together with new ones."""
     step_budget_s: float = 0.025
@@ -104,6 +106,8 @@ class _Entry:
     first_audio_s: float | None
     chunks: int = 0
     """Steps that gave audio since the slot was taken."""
+    slot_s: float = 0.0
+    """When the slot was taken."""
 
     def lead_s(self, now_s: float) -> float:
         """Audio made beyond what a listener in real time has heard."""
@@ -122,6 +126,8 @@ class Scheduler:
         self._cost = StepCost()
         self._first_steps = 0
         """Steps with rows that had no audio, since the last one without."""
+        self._hold_s: float | None = None
+        """How long slots are held; unknown until the first came back."""
 
     # --- what happened ----------------------------------------------------------
 
@@ -176,12 +182,20 @@ class Scheduler:
             self._cost.measured(len(entries), first_rows, longest_s, took_s)
             self._first_steps = self._first_steps + 1 if first_rows else 0
 
-    def end(self, session: int) -> int | None:
+    def end(self, session: int, now_s: float) -> int | None:
         """Forget a session; gives the slot it held, which is free from now on."""
         entry = self._entries.pop(session)
-        if entry.slot is not None:
-            self._free.append(entry.slot)
-        return entry.slot
+        slot = entry.slot
+        if slot is not None:
+            self._give_back(entry, now_s)
+        return slot
+
+    def _give_back(self, entry: _Entry, now_s: float) -> None:
+        assert entry.slot is not None
+        self._free.append(entry.slot)
+        entry.slot = None
+        held_s = now_s - entry.slot_s
+        self._hold_s = held_s if self._hold_s is None else self._hold_s + HOLD_SMOOTHING * (held_s - self._hold_s)
 
     # --- what to do -------------------------------------------------------------
 
@@ -194,6 +208,16 @@ class Scheduler:
     def waiting(self) -> int:
         """Sessions that have something to speak and no slot."""
         return sum(entry.slot is None and entry.segments > 0 for entry in self._entries.values())
+
+    def waits_s(self) -> dict[str, float]:
+        """For each key with sessions that wait: in how long the slots that it has will have served those."""
+        if self._hold_s is None:
+            return {}
+        waiting = Counter(entry.key for entry in self._entries.values() if entry.slot is None and entry.segments)
+        if not waiting:
+            return {}
+        held = Counter(entry.key for entry in self._entries.values() if entry.slot is not None)
+        return {key: count * self._hold_s / max(1, held[key]) for key, count in waiting.items()}
 
     def plan(self, now_s: float) -> Plan:
         """Decide for this moment. Admissions and reclaims are in effect when this returns; expiries and steps
@@ -236,10 +260,9 @@ class Scheduler:
                 assert lender.slot is not None
                 silent.remove(lender)
                 reclaimed.append(Admission(lender.session, lender.slot))
-                self._free.append(lender.slot)
                 held[lender.key] -= 1
-                lender.slot = None
-            entry.slot, entry.chunks = self._free.pop(), 0
+                self._give_back(lender, now_s)
+            entry.slot, entry.slot_s, entry.chunks = self._free.pop(), now_s, 0
             held[entry.key] += 1
             admitted.append(Admission(entry.session, entry.slot))
         return tuple(reclaimed), tuple(admitted)

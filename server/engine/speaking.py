@@ -39,6 +39,7 @@ class Speaker:
         self.sample_rate_hz = model.info.sample_rate_hz
         self.voices = model.info.voices
         self._places = Places(self.slots + limits.max_queued_sessions, limits, "contexts")
+        self._max_queue_s = limits.max_queue_s
         self._metrics = metrics
         self._clock = clock
         self._ids = ids
@@ -81,6 +82,7 @@ class Speaker:
         """
         _check_language(request, self.voices)
         try:
+            self._refuse_long_wait(request.key_id)
             self._places.take(request.key_id)
         except Busy:
             self._metrics.record_error("speech", Busy.http_status)
@@ -105,6 +107,16 @@ class Speaker:
             on_room=functools.partial(self._worker.post, Room(session)),
             on_cancel=functools.partial(self._cancel, session),
         )  # fmt: skip
+
+    def _refuse_long_wait(self, key: str) -> None:
+        """Raises Busy where those who wait already have the slots of some time to come: whoever is let in beyond
+        that only hears later, and the server does no more by it."""
+        wait_s = self._synthesis.waits_s.get(key, 0.0)
+        if wait_s > self._max_queue_s:
+            raise Busy(
+                f"a slot would be free in about {wait_s:.1f} s; limits.max_queue_s is {self._max_queue_s:g}",
+                retry_after_s=max(1.0, wait_s),
+            )
 
     def end_all(self, error: DescantError) -> None:
         for session in list(self._open.values()):

@@ -43,6 +43,8 @@ class Synthesis:
         self._deliveries: list[Delivery] = []
         self.active = 0
         self.waiting = 0
+        self.waits_s: dict[str, float] = {}
+        """See `Scheduler.waits_s`; for other threads to read, as the two before it."""
 
     # --- Activity ---------------------------------------------------------------
 
@@ -101,6 +103,7 @@ class Synthesis:
             self._step(stepping)
         self._throttle()
         self.active, self.waiting = self._scheduler.active, self._scheduler.waiting
+        self.waits_s = self._scheduler.waits_s()
         if stepping or plan.expire:
             return 0.0
         return None if plan.wake_s is None else max(0.001, plan.wake_s - self._clock())
@@ -187,7 +190,7 @@ class Synthesis:
         session = state.session
         if self._states.pop(session.id, None) is None:
             return
-        slot = self._scheduler.end(session.id)
+        slot = self._scheduler.end(session.id, self._clock())
         if slot is not None and state.slot is not None:
             try:
                 self._model.release(slot)

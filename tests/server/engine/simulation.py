@@ -169,7 +169,7 @@ class World:
 
     def _end(self, id: int) -> None:
         client = self.clients[id]
-        assert self.scheduler.end(id) == client.slot
+        assert self.scheduler.end(id, self.now_s) == client.slot
         client.ended, client.slot = True, None
         self.open_ids.remove(id)
         self.places.leave(client.key)

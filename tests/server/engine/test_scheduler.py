@@ -39,8 +39,23 @@ class TestAdmission:
         with_text(scheduler, 2, 0.0)
         assert scheduler.plan(0.0).admit == (Admission(1, 0),)
         assert scheduler.waiting == 1
-        assert scheduler.end(1) == 0
+        assert scheduler.end(1, 0.1) == 0
         assert scheduler.plan(0.1).admit == (Admission(2, 0),)
+
+    def test_how_long_who_comes_next_would_wait(self) -> None:
+        scheduler = Scheduler(2, POLICY)
+        for session in range(5):
+            with_text(scheduler, session, 0.0)
+        scheduler.plan(0.0)
+        assert scheduler.waits_s() == {}, "nothing is known before the first slot came back"
+        scheduler.end(0, 4.0)
+        assert scheduler.waits_s() == {"": 3 * 4.0 / 1}
+        scheduler.plan(4.0)
+        assert scheduler.waits_s() == {"": 2 * 4.0 / 2}
+        for session in (1, 2):
+            scheduler.end(session, 8.0)
+        scheduler.plan(8.0)
+        assert scheduler.waits_s() == {}, "nobody waits"
 
     def test_silent_holder_gives_way_after_a_second(self) -> None:
         scheduler = Scheduler(1, POLICY)
@@ -171,9 +186,9 @@ class TestSteps:
         scheduler = Scheduler(1, POLICY)
         with_text(scheduler, 1, 0.0, segments=9)
         scheduler.plan(0.0)
-        scheduler.stepped(1, 20.0, 0, 0.0)
+        scheduler.stepped(1, POLICY.max_ahead_s, 0, 0.0)
         assert scheduler.plan(0.0).step == ()
-        scheduler.observe(1, 19.0, 1.0, False)
+        scheduler.observe(1, POLICY.max_ahead_s - 1.0, 1.0, False)
         assert scheduler.plan(1.0).step == (1,)
 
 
@@ -186,7 +201,7 @@ class TestKeys:
         for session in (10, 11):
             with_text(scheduler, session, 1.0, key="many")
         with_text(scheduler, 20, 2.0, key="few")
-        scheduler.end(0)
+        scheduler.end(0, 3.0)
         assert scheduler.plan(3.0).admit == (Admission(20, 0),)
 
     def test_a_key_leaves_slots_for_the_others(self) -> None:
@@ -197,8 +212,17 @@ class TestKeys:
         with_text(scheduler, 20, 0.1, key="few")
         assert [one.session for one in scheduler.plan(0.1).admit] == [20]
         assert scheduler.waiting == 3
-        scheduler.end(0)
+        scheduler.end(0, 0.2)
         assert [one.session for one in scheduler.plan(0.2).admit] == [3]
+
+    def test_those_who_wait_for_one_key_are_not_in_the_way_of_another(self) -> None:
+        scheduler = Scheduler(4, Policy(idle_s=30, stall_s=10, max_slots_per_key=3))
+        for session in range(6):
+            with_text(scheduler, session, 0.0, key="many")
+        scheduler.plan(0.0)
+        scheduler.end(0, 6.0)
+        scheduler.plan(6.0)
+        assert scheduler.waits_s() == {"many": 2 * 6.0 / 3}
 
     def test_callers_without_a_key_may_take_all(self) -> None:
         scheduler = Scheduler(4, Policy(idle_s=30, stall_s=10, max_slots_per_key=1))
@@ -227,7 +251,7 @@ class TestKeys:
             with_text(scheduler, session, 0.0, segments=9 if key == "one" else 1, key=key)
         scheduler.plan(0.0)
         scheduler.stepped(2, CHUNK_S, 1, 0.0)
-        scheduler.stepped(1, 20.0, 0, 0.0)
+        scheduler.stepped(1, POLICY.max_ahead_s, 0, 0.0)
         with_text(scheduler, 3, 1.0, key="one")
         plan = scheduler.plan(5.0)
         assert not plan.step
