@@ -29,8 +29,8 @@ class Sizes:
     warm: int = 20
     each: int = 50
     listeners: int = 4
-    alone_s: float = 10.0
-    deadline_s: float = 10.0
+    alone_s: float = 30.0
+    deadline_s: float = 30.0
     overload_s: float = 300.0
     slots: int = 64
 

@@ -117,7 +117,7 @@ def own_server(**limits: float) -> Iterator[MeasuredServer]:
     settings = {f"DESCANT_LIMITS__{name.upper()}": str(value) for name, value in limits.items()}
     with (
         tempfile.TemporaryDirectory() as data,
-        ServerProcess.start(environment={"DESCANT_DATA_DIR": data, **settings}) as process,
+        ServerProcess.start(environment={"DESCANT_DATA_DIR": data, "DESCANT_LOG_LEVEL": "error", **settings}) as process,
     ):
         target = Target(process.url)
         yield MeasuredServer(target, target.first_voice(), process.metrics, process.process.pid)
