@@ -41,6 +41,8 @@ SILENCE_SHARE = 0.06
 """Of items: up to eight seconds of silence follow, or come first."""
 STEADY_NOISE_SHARE = 0.6
 """Of added noises: white to pink ones, which take the consonants of voices whose upper bands are weak."""
+STEADY_NOISE_DECADES = (0.8, 2.4)
+"""How much stronger in mel power the speech is; white noise 10 dB below the speech is 1.4 by this measure."""
 WRONG_INPUT_SHARE = 0.03
 """Tokens that the decoder is given wrongly, so that it listens rather than remembers the sentence."""
 
@@ -241,14 +243,16 @@ class Augmenter:
         return mel, phones
 
     def _add_noise(self, mel: Floats, rng: np.random.Generator) -> Floats:
+        ratio_decades = rng.uniform(0.3, 2.6)
         if rng.random() < STEADY_NOISE_SHARE:
             noise = _steady_noise(len(mel), rng, rng.uniform(0, 1.2) * rng.integers(0, 2))
+            ratio_decades = rng.uniform(*STEADY_NOISE_DECADES)
         else:
             start = int(rng.integers(0, len(self._noise) - len(mel)))
             noise = np.asarray(self._noise[start : start + len(mel)], np.float32)
         speech_power = np.power(10.0, mel)
         noise_power = np.power(10.0, noise)
-        ratio = speech_power.mean() / max(float(noise_power.mean()), 1e-12) / 10 ** rng.uniform(0.3, 2.6)
+        ratio = speech_power.mean() / max(float(noise_power.mean()), 1e-12) / 10**ratio_decades
         mixed: Floats = np.log10(speech_power + np.float32(ratio) * noise_power)
         return mixed
 
