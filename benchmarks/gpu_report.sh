@@ -56,6 +56,8 @@ step() {
   ((status == 0)) || failures=$((failures + 1))
 }
 
+server_options=(--device "$device")
+
 # bench NAME LIMIT_S KIND OPTIONS...: rows in NAME.jsonl, the picture in NAME.png.
 bench() {
   local name=$1 limit_s=$2 kind=$3
@@ -63,7 +65,7 @@ bench() {
   # What stands after -- are options of the server that it starts. The shell that step starts knows none of our names.
   # shellcheck disable=SC2016
   step "$name" "$limit_s" bash -c 'rows=$1; shift; exec "$@" >"$rows"' bash "$out/$name.jsonl" \
-    "$python" -m server bench "$kind" --json --picture "$out/$name.png" "$@" -- --device "$device"
+    "$python" -m server bench "$kind" --json --picture "$out/$name.png" "$@" -- "${server_options[@]}"
 }
 
 setup() {
@@ -104,6 +106,9 @@ if [[ $device == cuda ]]; then
   step gpu_tests 100 "$python" -m pytest -q -m gpu -p no:cacheprovider tests
   step op_speed 80 "$python" -m benchmarks.op_speed --device cuda --output "$out/op_speed.jsonl"
   bench voice_closed 80 tts --streams 1,2,4,8,12,16,64,256 --requests 200 --clients "$clients"
+  server_options+=(--no-cuda-graphs) # the same rows as above, but kernels are launched one by one
+  bench voice_no_graphs 45 tts --streams 1,16,256 --requests 200 --clients "$clients"
+  server_options=(--device "$device")
   bench voice_open 50 tts --rate 10,50,200 --requests 400 --clients "$clients"
   bench voice_paced 120 tts --paced 256,512,1024,2048 --clients "$clients"
   bench ears 110 stt --streams 1,16,64,256 --utterances 3 --clients "$clients"
@@ -113,6 +118,9 @@ else
   step gpu_tests 150 "$python" -m pytest -q -m gpu -p no:cacheprovider tests/kernels
   step op_speed 60 "$python" -m benchmarks.op_speed --device cpu --threads 1 --repeats 3 --output "$out/op_speed.jsonl"
   bench voice_closed 90 tts --streams 1,2 --requests 6
+  server_options+=(--no-cuda-graphs)
+  bench voice_no_graphs 60 tts --streams 1,2 --requests 6
+  server_options=(--device "$device")
   bench voice_open 60 tts --rate 2 --requests 6
   bench voice_paced 90 tts --paced 2 --requests 2 --clients 2
   bench ears 90 stt --streams 1,2 --utterances 1

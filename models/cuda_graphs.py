@@ -1,19 +1,17 @@
 """Steps in a few fixed shapes, each recorded once as a CUDA graph and replayed from then on.
 
-A step of a small model is a few hundred kernels of microseconds each, so on a card the launching takes longer than the
-computing. A graph launches them all at once, but always with the same shapes and addresses. `StepGraphs` therefore owns
-buffers for the inputs and the output of a step, pads every step to the next of a few buckets of (rows, frames), and keeps a
-graph per bucket, as vLLM and nano-vLLM do for decoding. What outlives a step lies in tensors that it changes in place.
-
-The host fills page-locked buffers, all copies are asynchronous, and the wait for the output is the only one of a step. All
-of it runs on a stream of its own, so that it does not queue behind another model on the same card.
+A step of a small model is a few hundred kernels of microseconds each, so on a card launching takes longer than computing. A
+graph launches them all at once, but always with the same shapes and addresses. `StepGraphs` therefore owns buffers for what
+goes into a step and comes out, pads every step to the next of a few buckets of (rows, frames), and keeps a graph per bucket,
+as vLLM and nano-vLLM do for decoding. The host fills page-locked buffers, all copies are asynchronous, and the wait for the
+output is the only one of a step. It runs on a stream of its own, not behind another model on the same card.
 
 A graph is believed only after a replay, on inputs and states that it was not recorded with, gave what running the step gave.
-Otherwise one warning names the bucket, which then runs without, and the reason.
+Otherwise one warning names the bucket, which then runs without, and the reason. The rules of capture are in the notes on
+CUDA semantics of PyTorch's documentation: no waiting for the device, no shape that depends on values, a warm-up before.
 
-The rules of capture are in the notes on CUDA semantics of PyTorch's documentation: no waiting for the device, no shape that
-depends on values, a warm-up before. Buckets, padding, states and proof are tested on the CPU, with a recorder that calls the
-function again. **Nothing here has run on a card yet**; `tests/models/test_cuda_graphs.py` has a test for the first that does.
+**Nothing here has run on a card yet.** Buckets, padding, states and proof are tested on the CPU, with a recorder that calls
+the function again; `tests/models/test_cuda_graphs.py` has a test for the first card that comes.
 """
 
 import logging
@@ -33,9 +31,6 @@ _log = logging.getLogger(__name__)
 TOLERANCE = 1e-3
 """Largest error of a replay, as the norm of the difference over that of the wanted: -60 dB, as much as a row may feel
 its neighbours (`models.base.Synthesizer.step`)."""
-
-_WARM_UPS = 2
-"""Runs before a capture: the first plans and compiles, the second meets memory as every later one does."""
 
 Bucket = tuple[int, int]
 """(rows, frames)."""
@@ -97,28 +92,21 @@ class StepGraphs:
         self._device, self._on_card = device, device.type == "cuda"
         self._stream: torch.cuda.Stream | None = torch.cuda.Stream(device) if self._on_card else None  # type: ignore[no-untyped-call]
         self._done: torch.cuda.Event | None = torch.cuda.Event() if self._on_card else None  # type: ignore[no-untyped-call]
-        self._replays: dict[Bucket, Work] = {}
+        self.replays: dict[Bucket, Work] = {}
+        """The graphs of those buckets that have one."""
         self._outputs: dict[Bucket, tuple[Tensor, Tensor]] = {}
         largest = layout(self.buckets[0])
         inputs = {name: torch.zeros(field.shape, dtype=field.dtype, device=device) for name, field in largest.items()}
         host = {name: self._on_host(inputs[name]) for name, field in largest.items() if field.from_host}
         shapes = {bucket: {name: field.shape for name, field in layout(bucket).items()} for bucket in self.buckets}
         self._inputs = {bucket: {name: _start(inputs[name], own[name]) for name in inputs} for bucket, own in shapes.items()}
-        self._host = {bucket: {name: _start(host[name], own[name]) for name in host} for bucket, own in shapes.items()}
-
-    @property
-    def most_rows(self) -> int:
-        return self._rows[-1]
+        self.host = {bucket: {name: _start(host[name], own[name]) for name in host} for bucket, own in shapes.items()}
+        """What to fill in for a step, before `upload`. It keeps what an earlier step left."""
 
     @property
     def buckets(self) -> tuple[Bucket, ...]:
         """All, the largest first, so that its memory serves the others."""
         return tuple((rows, frames) for rows in reversed(self._rows) for frames in reversed(self._frames))
-
-    @property
-    def recorded(self) -> frozenset[Bucket]:
-        """Those that replay a graph."""
-        return frozenset(self._replays)
 
     def bucket(self, rows: int, frames: int) -> Bucket:
         """The smallest that holds a step. IndexError: none does."""
@@ -140,28 +128,24 @@ class StepGraphs:
             kept = [state.clone() for state in states]
             for bucket in self.buckets:
                 randomise(bucket, self._inputs[bucket])
-                for _ in range(_WARM_UPS):
+                for _ in range(2):  # the first plans and compiles, the second meets memory as every later one does
                     self._compute(bucket)
                 if recorder and (replay := self._proven(bucket, recorder, states, randomise)):
-                    self._replays[bucket] = replay
-            _restore(states, kept)
-        took_s = time.perf_counter() - began_s
-        _log.info("%d of %d buckets have a graph, after %.1f s", len(self._replays), len(self.buckets), took_s)
-
-    def host(self, bucket: Bucket) -> Inputs:
-        """What to fill in for a step, before `upload`. It keeps what an earlier step left."""
-        return self._host[bucket]
+                    self.replays[bucket] = replay
+            torch._foreach_copy_(list(states), kept)
+        count = len(self.replays), len(self.buckets)
+        _log.info("%d of %d buckets have a graph, after %.1f s", *count, time.perf_counter() - began_s)
 
     def upload(self, bucket: Bucket) -> Inputs:
         """Copy what the host has filled in; gives the inputs on the device, where others may still be to be made."""
         inputs = self._inputs[bucket]
-        for name, filled in self._host[bucket].items():
+        for name, filled in self.host[bucket].items():
             inputs[name].copy_(filled, non_blocking=True)
         return inputs
 
     def run(self, bucket: Bucket) -> Tensor:
         """Do the step and wait for its output, on the host; the next step writes over it."""
-        self._replays.get(bucket, partial(self._compute, bucket))()
+        self.replays.get(bucket, partial(self._compute, bucket))()
         output, given = self._outputs[bucket]
         given.copy_(output, non_blocking=True)
         if self._done:
@@ -186,7 +170,7 @@ class StepGraphs:
             before = [tensor.clone() for tensor in touched]
             self._compute(bucket)
             wanted = [tensor.clone() for tensor in touched]
-            _restore(touched, before)
+            torch._foreach_copy_(list(touched), before)
             replay()
             error = max(_error(got, want) for got, want in zip(touched, wanted, strict=True))
             if error <= TOLERANCE:
@@ -204,11 +188,6 @@ class StepGraphs:
 def _start(buffer: Tensor, shape: Sequence[int]) -> Tensor:
     """As much of a buffer as the shape takes, contiguous."""
     return buffer.view(-1)[: math.prod(shape)].view(*shape)
-
-
-def _restore(tensors: Sequence[Tensor], kept: Sequence[Tensor]) -> None:
-    for tensor, old in zip(tensors, kept, strict=True):
-        tensor.copy_(old)
 
 
 def _error(got: Tensor, wanted: Tensor) -> float:

@@ -175,7 +175,7 @@ class ConvTtsSynthesizer:
                 self._encode(hungry)
             chunks = [_next_chunk(stream) for stream in streams]
             speaking = [row for row, chunk in enumerate(chunks) if chunk.frames]
-            most = self._graphs.most_rows if self._graphs else len(slots)
+            most = self._graphs.buckets[0][0] if self._graphs else len(slots)
             audio: dict[int, np.ndarray] = {}
             for first in range(0, len(speaking), most):
                 rows = speaking[first : first + most]
@@ -252,7 +252,7 @@ class ConvTtsSynthesizer:
         frames = [chunk.frames for chunk in chunks]
         size = len(slots), max(frames)
         bucket = graphs.bucket(*size) if graphs else size
-        host = graphs.host(bucket) if graphs else step.new_inputs(bucket)
+        host = graphs.host[bucket] if graphs else step.new_inputs(bucket)
         encodings = self._fill(host, slots, chunks)
         inputs = graphs.upload(bucket) if graphs else {name: tensor.to(self._device) for name, tensor in host.items()}
         torch.index_select(encodings, 0, inputs["places"].flatten(), out=inputs["phones"].flatten(0, 1))
