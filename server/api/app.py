@@ -12,7 +12,19 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from server.api import access_token, health, pronunciation_dicts, stt, stt_turns_ws, stt_ws, tts, tts_ws, voice_making, voices
+from server.api import (
+    access_token,
+    health,
+    openapi,
+    pronunciation_dicts,
+    stt,
+    stt_turns_ws,
+    stt_ws,
+    tts,
+    tts_ws,
+    voice_making,
+    voices,
+)
 from server.api.gate import Gate
 from server.api.problems import MethodNotAllowed
 from server.errors import InvalidRequest, NotFound
@@ -22,6 +34,8 @@ HttpHandler = Callable[[Request], Awaitable[Any]]
 SocketHandler = Callable[[WebSocket], Awaitable[None]]
 
 HTTP_ROUTES: tuple[tuple[str, str, HttpHandler], ...] = (
+    ("GET", "/openapi.json", openapi.show_document),
+    ("GET", "/docs", openapi.show_page),
     ("GET", "/livez", health.live),
     ("GET", "/readyz", health.ready),
     ("POST", "/access-token", access_token.create_token),
@@ -63,6 +77,7 @@ def build_app(services: Services) -> Starlette:
     # A redirect loses the body of a POST in some clients, so both spellings are routes of their own.
     app.router.redirect_slashes = False
     app.router.default = _nowhere
+    openapi.attach(app)
     return app
 
 

@@ -15,7 +15,7 @@ from server.errors import Forbidden, Unauthorized
 from server.keys import key_in_headers, keys_are_required
 from server.services import Services
 
-OPEN_PATHS = frozenset({"/", "/livez", "/readyz"})
+OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/openapi.json", "/docs"})
 _QUERY_CARRIERS = ("api_key", "access_token")
 _GRANT_OF = {"tts": "tts", "stt": "stt", "audio": "stt", "v1": "stt"}
 """What a token needs for a path, by the path's first part; other paths need a key."""

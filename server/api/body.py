@@ -1,10 +1,16 @@
-"""Request bodies: read with a byte limit while they arrive, parsed strictly, checked by a model."""
+"""Request bodies: read with a byte limit while they arrive, parsed strictly, checked by a model.
+
+What a handler takes is said where it is declared, by `takes_json` or `takes_form`; `server.api.openapi` reads it there.
+"""
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NoReturn, Self
+from dataclasses import dataclass
+from functools import wraps
+from inspect import get_annotations
+from typing import Any, ClassVar, NoReturn, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from starlette.datastructures import FormData
@@ -22,7 +28,7 @@ MAX_JSON_BYTES = 1024 * 1024
 class Body(BaseModel):
     """A public JSON object: unknown fields are ignored and null means absent, at every level."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -40,6 +46,67 @@ class Body(BaseModel):
             first = error.errors(include_url=False, include_input=False)[0]
             name = ".".join(str(part) for part in first["loc"]) or "body"
             raise InvalidRequest(f"{name}: {first['msg']}", field=name) from None
+
+
+class Form(Body):
+    """The text fields of a multipart form. Of a field that comes more than once the last counts, unless it is a list."""
+
+    lists: ClassVar[frozenset[str]] = frozenset()
+    """Names of the fields that are."""
+
+    @classmethod
+    def of(cls, form: FormData) -> Self:
+        """Raises InvalidRequest naming the first wrong field."""
+        return cls.check({name: form.getlist(name) if name in cls.lists else form[name] for name in form})
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The kind of body that a handler takes."""
+
+    media_type: str
+    model: type[Body] | None
+    """None: any JSON object; the handler looks into it."""
+    file_field: str | None = None
+
+
+_Answer = TypeVar("_Answer")
+_Handler = Callable[[Request], Awaitable[_Answer]]
+
+
+def takes_json(handler: Callable[[Request, Any], Awaitable[_Answer]]) -> _Handler[_Answer]:
+    """Gives the handler its ``body``, which is of the annotated type: a `Body` or a dict.
+
+    The request raises InvalidRequest, RequestTooLarge and RequestTimeout as `Body.check` and `read_json`.
+    """
+    wanted = get_annotations(handler)["body"]
+    model: type[Body] | None = wanted if isinstance(wanted, type) and issubclass(wanted, Body) else None
+
+    @wraps(handler)
+    async def read(request: Request) -> _Answer:
+        body = await read_json(request)
+        return await handler(request, model.check(body) if model else body)
+
+    _TAKEN[read] = Taken("application/json", model)
+    return read
+
+
+def takes_form(model: type[Form], file_field: str) -> Callable[[_Handler[_Answer]], _Handler[_Answer]]:
+    """Says that the handler reads a multipart form with these fields and a file."""
+
+    def note(handler: _Handler[_Answer]) -> _Handler[_Answer]:
+        _TAKEN[handler] = Taken("multipart/form-data", model, file_field)
+        return handler
+
+    return note
+
+
+_TAKEN: dict[Callable[..., Any], Taken] = {}
+
+
+def taken_by(handler: Callable[..., Any]) -> Taken | None:
+    """What was declared; None for a handler that takes no body."""
+    return _TAKEN.get(handler)
 
 
 def parse_json(text: str | bytes) -> dict[str, Any]:

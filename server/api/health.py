@@ -1,4 +1,4 @@
-"""Is it up, may it get work, and what answers: the routes that need no key."""
+"""Is it up, may it get work, and what answers: routes that need no key."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -15,6 +15,7 @@ async def status(request: Request) -> JSONResponse:
 
 
 async def live(request: Request) -> Response:
+    """200 while the process runs."""
     return PlainTextResponse("ok\n")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from server.api.body import Body, read_json
+from server.api.body import Body, takes_json
 from server.api.call import call_of
 from server.api.paging import page_body, page_of
 from server.errors import InvalidRequest
@@ -50,9 +50,10 @@ async def list_dictionaries(request: Request) -> JSONResponse:
     return JSONResponse(page_body(page, has_more, [_shown(dictionary) for dictionary in page]))
 
 
-async def create_dictionary(request: Request) -> JSONResponse:
+@takes_json
+async def create_dictionary(request: Request, body: DictionaryBody) -> JSONResponse:
+    """A new dictionary, to be named as pronunciation_dict_id."""
     call = call_of(request.scope)
-    body = DictionaryBody.check(await read_json(request))
     if body.name is None:
         raise InvalidRequest("name: is required", field="name")
     store = call.services.pronunciations
@@ -61,25 +62,29 @@ async def create_dictionary(request: Request) -> JSONResponse:
 
 
 async def get_dictionary(request: Request) -> JSONResponse:
+    """One dictionary with its items."""
     call = call_of(request.scope)
     return JSONResponse(_shown(call.services.pronunciations.get(call.key_id, request.path_params["id"])))
 
 
-async def update_dictionary(request: Request) -> JSONResponse:
+@takes_json
+async def update_dictionary(request: Request, body: DictionaryBody) -> JSONResponse:
     """Change the name or the description, or replace all items."""
-    body = DictionaryBody.check(await read_json(request))
     return await _changed(request, name=body.name, description=body.description, items=body.replacements())
 
 
 async def pin_dictionary(request: Request) -> JSONResponse:
+    """Mark it as pinned."""
     return await _changed(request, pinned=True)
 
 
 async def unpin_dictionary(request: Request) -> JSONResponse:
+    """Take the mark away."""
     return await _changed(request, pinned=False)
 
 
 async def delete_dictionary(request: Request) -> Response:
+    """Forget a dictionary."""
     call = call_of(request.scope)
     await asyncio.to_thread(call.services.pronunciations.delete, call.key_id, request.path_params["id"])
     return Response(status_code=204)

@@ -58,8 +58,11 @@ WholeNumber = Annotated[int, BeforeValidator(_no_boolean)]
 class OutputFormatBody(Body):
     container: str | None = None
     encoding: str | None = None
+    """Of raw and WAV."""
     sample_rate: WholeNumber | None = None
+    """Hertz."""
     bit_rate: WholeNumber | None = None
+    """Bits per second, of MP3."""
 
     def to_format(self, containers: Sequence[Container]) -> AudioFormat:
         """Raises InvalidRequest naming the key and listing what it takes."""
@@ -101,21 +104,30 @@ class SpeechBody(Body):
     model_id: str | None = None
     transcript: str | None = Field(None, max_length=MAX_TRANSCRIPT_CHARS)
     voice: Any = None
+    """An id, or {"mode": "id", "id": "…"}."""
     output_format: OutputFormatBody | None = None
     language: str | None = None
     locale: str | None = None
     normalization: str = "auto"
+    """How numbers, dates and signs are read: auto, off, or a locale such as en-US."""
     generation_config: GenerationConfigBody | None = None
     speed: Any = None
+    """Of old versions: slow, normal or fast."""
     pronunciation_dict_id: str | None = None
     add_timestamps: bool | None = None
     add_phoneme_timestamps: bool | None = None
     use_normalized_timestamps: bool | None = None
+    """Times of words as they are spoken rather than as they are written."""
     context_id: str | None = Field(None, min_length=1, max_length=512)
+    """Names a context on a socket, and comes back in what answers it."""
     continue_: bool = Field(False, alias="continue")
+    """More text of this context will follow."""
     flush: bool = False
+    """Speak what was sent so far without waiting for more."""
     cancel: bool = False
+    """Stop this context at once."""
     max_buffer_delay_ms: WholeNumber | None = None
+    """How long incomplete text may wait for more."""
 
     def text(self) -> str:
         """The transcript. Raises InvalidRequest where it is absent."""

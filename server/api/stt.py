@@ -5,12 +5,13 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pydantic import AliasChoices, Field
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from models.base import Pcm
-from server.api.body import read_form
+from server.api.body import Form, read_form, takes_form
 from server.api.call import Call, call_of
 from server.api.disconnect import cancel_when_gone
 from server.api.listening_params import DEFAULTS, audio_encoding, word_times
@@ -26,13 +27,27 @@ if TYPE_CHECKING:
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _MAX_FIELDS = 64
 _FEED_S = 5
+_GRANULARITIES = ("timestamp_granularities[]", "timestamp_granularities")
+"""OpenAI's SDK writes the brackets, Cartesia's does not."""
 
 
+class TranscriptionForm(Form):
+    model: str | None = None
+    """Such as ink-whisper."""
+    language: str | None = None
+    timestamp_granularities: list[str] = Field([], validation_alias=AliasChoices(*_GRANULARITIES))
+    """"word" asks for the times of words."""
+
+    lists = frozenset(_GRANULARITIES)
+
+
+@takes_form(TranscriptionForm, "file")
 async def transcribe_file(request: Request) -> JSONResponse:
+    """The transcript of an audio file."""
     call = call_of(request.scope)
     limit = call.services.settings.limits.max_upload_bytes + _FORM_OVERHEAD_BYTES
     async with read_form(request, limit, _MAX_FIELDS) as form:
-        transcription = _to_request(form, call)
+        transcription = _to_request(TranscriptionForm.of(form), call)
         decode = _decoder(request, call, _upload(form))
         # Admission comes before decoding, so that no more files are decoded at once than may be heard.
         stream = call.services.engine.transcribe(transcription)
@@ -56,15 +71,13 @@ def _upload(form: FormData) -> UploadFile:
     return upload
 
 
-def _to_request(form: FormData, call: Call) -> TranscriptionRequest:
-    model_id = form.get("model")
-    if not isinstance(model_id, str) or not model_id:
+def _to_request(form: TranscriptionForm, call: Call) -> TranscriptionRequest:
+    if not form.model:
         raise InvalidRequest("model: is required", field="model")
-    language = form.get("language")
     return TranscriptionRequest(
-        family=call.services.catalog.recognition_family(model_id),
+        family=call.services.catalog.recognition_family(form.model),
         request_id=call.request_id,
-        language=primary_subtag(language if isinstance(language, str) and language else DEFAULTS.language),
+        language=primary_subtag(form.language or DEFAULTS.language),
         want_words=_wants_words(form),
         interim=False,
         key_id=call.key_id,
@@ -72,12 +85,11 @@ def _to_request(form: FormData, call: Call) -> TranscriptionRequest:
     )
 
 
-def _wants_words(form: FormData) -> bool:
-    granularities = [*form.getlist("timestamp_granularities[]"), *form.getlist("timestamp_granularities")]
-    for granularity in granularities:
+def _wants_words(form: TranscriptionForm) -> bool:
+    for granularity in form.timestamp_granularities:
         if granularity != "word":
             raise InvalidRequest.choice("timestamp_granularities[]", granularity, ("word",))
-    return bool(granularities)
+    return bool(form.timestamp_granularities)
 
 
 def _decoder(request: Request, call: Call, upload: UploadFile) -> Callable[[], Pcm]:

@@ -8,37 +8,40 @@ an event stream ends with an error event.
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from server.api.body import read_json
+from server.api.body import takes_json
 from server.api.call import Call, call_of
 from server.api.disconnect import cancel_when_gone
 from server.api.problems import speech_error_event, told_to_client
 from server.api.schemas import FILE_CONTAINERS, STREAM_CONTAINERS, SpeechBody
 from server.api.speech_output import EncodedAudio, FrameWriter, SpeechOutput, TimestampOptions, server_timing
 from server.errors import DeadlineExceeded
-from server.types import SpokenTimes
+from server.types import Container, SpokenTimes
 
 
-async def speak_bytes(request: Request) -> "_Streamed":
+@takes_json
+async def speak_bytes(request: Request, body: SpeechBody) -> "_Streamed":
+    """The speech of a text as an audio file or as bare samples, sent while it is made."""
     call = call_of(request.scope)
-    output, _ = await _start(request, call, FILE_CONTAINERS)
+    output = _start(call, body, FILE_CONTAINERS)
     return _Streamed(call, output, _audio(output), {"content-type": output.chain.content_type})
 
 
-async def speak_events(request: Request) -> "_Streamed":
+@takes_json
+async def speak_events(request: Request, body: SpeechBody) -> "_Streamed":
+    """The speech of a text as server-sent events, with the times of words if wanted."""
     call = call_of(request.scope)
-    output, body = await _start(request, call, STREAM_CONTAINERS)
+    output = _start(call, body, STREAM_CONTAINERS)
     headers = {"content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no"}
     return _Streamed(call, output, _events(call, output, body), headers)
 
 
-async def _start(request: Request, call: Call, containers: Any) -> tuple[SpeechOutput, SpeechBody]:
-    body = SpeechBody.check(await read_json(request))
+def _start(call: Call, body: SpeechBody, containers: Sequence[Container]) -> SpeechOutput:
     speech = body.to_request(call, call.received_s)
     text = body.spoken_text()
     output = SpeechOutput(call.services, speech, body.audio_format(containers))
@@ -48,7 +51,7 @@ async def _start(request: Request, call: Call, containers: Any) -> tuple[SpeechO
         output.stream.cancel()
         raise
     output.stream.finish()
-    return output, body
+    return output
 
 
 async def _audio(output: SpeechOutput) -> AsyncIterator[bytes]:

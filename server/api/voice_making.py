@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from models.base import ClonedSpeech, Voice
-from server.api.body import read_form, read_json
+from server.api.body import Form, read_form, takes_form, takes_json
 from server.api.call import Call, call_of
 from server.api.embeddings import embedding_of
 from server.api.voice_specifier import voice_by_embedding
@@ -23,34 +23,54 @@ MAX_CLIP_S = 600.0
 _MAX_FIELDS = 16
 
 
+class ClipForm(Form):
+    language: str = ""
+    """Such as en or en-GB."""
+    enhance: str = ""
+    """Taken, and means nothing: noise under the voice is left out of the measures of every clip."""
+
+    def check_enhance(self) -> None:
+        if self.enhance.lower() not in ("", "true", "false", "1", "0"):
+            raise InvalidRequest.choice("enhance", self.enhance, ("true", "false"))
+
+
+class CloneForm(ClipForm):
+    name: str = ""
+    description: str = ""
+    base_voice_id: str = ""
+
+
+@takes_form(CloneForm, "clip")
 async def clone_voice(request: Request) -> JSONResponse:
     """A voice from a recording, kept for the caller; VoiceMetadata of every version."""
     call = call_of(request.scope)
     async with read_form(request, MAX_CLIP_BYTES, _MAX_FIELDS) as form:
-        name, description = _text(form, "name"), _text(form, "description")
-        check_words(name, description)
-        language, locale = _language(_text(form, "language") or "en", call)
-        _check_flag(form, "enhance")
-        if base := _text(form, "base_voice_id"):
-            call.voices.get(base)
+        fields = CloneForm.of(form)
+        check_words(fields.name, fields.description)
+        language, locale = _language(fields.language or "en", call)
+        fields.check_enhance()
+        if fields.base_voice_id:
+            call.voices.get(fields.base_voice_id)
         cloned = await _clone(form, call)
-    return await _kept(call, _voice(cloned, name, description, language, locale))
+    return await _kept(call, _voice(cloned, fields.name, fields.description, language, locale))
 
 
+@takes_form(ClipForm, "clip")
 async def clone_clip(request: Request) -> JSONResponse:
     """Version 2024-06-10: the embedding of a recording's voice; nothing is kept."""
     call = call_of(request.scope)
     async with read_form(request, MAX_CLIP_BYTES, _MAX_FIELDS) as form:
-        _check_flag(form, "enhance")
-        language, locale = _language(_text(form, "language") or "en", call)
+        fields = ClipForm.of(form)
+        fields.check_enhance()
+        language, locale = _language(fields.language or "en", call)
         voice = _voice(await _clone(form, call), "Clip", "", language, locale)
     return JSONResponse({"embedding": embedding_of(voice, call.voices)})
 
 
-async def create_voice(request: Request) -> JSONResponse:
+@takes_json
+async def create_voice(request: Request, body: dict[str, Any]) -> JSONResponse:
     """Versions up to 2024-11-13: keep a voice given by its embedding."""
     call = call_of(request.scope)
-    body = await read_json(request)
     name, description, embedding = body.get("name"), body.get("description") or "", body.get("embedding")
     if not isinstance(name, str) or not name.strip():
         raise InvalidRequest("name: is required", field="name")
@@ -60,10 +80,11 @@ async def create_voice(request: Request) -> JSONResponse:
     return await _kept(call, replace(voice, name=name, description=description))
 
 
-async def mix_voices(request: Request) -> JSONResponse:
+@takes_json
+async def mix_voices(request: Request, body: dict[str, Any]) -> JSONResponse:
     """Versions up to 2024-11-13: the embedding between voices, each an id or an embedding with a weight."""
     call = call_of(request.scope)
-    given = (await read_json(request)).get("voices")
+    given = body.get("voices")
     if not isinstance(given, list) or not given:
         raise InvalidRequest("voices: must be a list of voices with weights", field="voices")
     parts = []
@@ -112,20 +133,6 @@ def _language(text: str, call: Call) -> tuple[str, str]:
     if region:
         return language, f"{language}-{region.upper()}"
     return language, next(voice.locale for voice in call.voices.list() if voice.language == language and not voice.network)
-
-
-def _text(form: FormData, field: str) -> str:
-    value: Any = form.get(field, "")
-    if not isinstance(value, str):
-        raise InvalidRequest(f"{field}: must be text", field=field)
-    return value
-
-
-def _check_flag(form: FormData, field: str) -> None:
-    """``enhance`` is taken and means nothing: noise under the voice is left out of the measures of every clip."""
-    value = _text(form, field).lower()
-    if value not in ("", "true", "false", "1", "0"):
-        raise InvalidRequest.choice(field, value, ("true", "false"))
 
 
 def _numbers(value: Any, field: str) -> list[Any]:

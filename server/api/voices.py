@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from models.base import Voice
-from server.api.body import read_json
+from server.api.body import takes_json
 from server.api.call import Call, call_of
 from server.api.embeddings import embedding_of
 from server.api.paging import page_body, page_of
@@ -41,10 +41,10 @@ async def get_voice(request: Request) -> JSONResponse:
     return _answer(call, call.voices.get(request.path_params["voice_id"]), request)
 
 
-async def update_voice(request: Request) -> JSONResponse:
+@takes_json
+async def update_voice(request: Request, body: dict[str, Any]) -> JSONResponse:
     """Change name, description or gender of a voice that the caller made."""
     call = call_of(request.scope)
-    body = await read_json(request)
     changes = {field: _text(body, field) for field in ("name", "description") if body.get(field) is not None}
     if "gender" in body:
         gender = body["gender"]
@@ -57,6 +57,7 @@ async def update_voice(request: Request) -> JSONResponse:
 
 
 async def delete_voice(request: Request) -> Response:
+    """Forget a voice that the caller made."""
     call = call_of(request.scope)
     await asyncio.to_thread(call.services.voices.own.delete, call.key_id, request.path_params["voice_id"])
     return Response(status_code=204)
