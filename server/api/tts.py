@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from server.api.body import takes_json
@@ -114,7 +114,10 @@ class _Streamed:
                 await watcher
 
     async def _send_all(self, send: Send) -> None:
-        first = await anext(self._pieces)
+        first = await anext(self._pieces, None)
+        if first is None:
+            # Text that makes no audio is refused with an error, so it was the client's leaving that ended the stream.
+            raise ClientDisconnect
         headers = {**self._headers, "server-timing": server_timing(self._output.times)}
         raw = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": raw})

@@ -95,6 +95,24 @@ def test_who_never_reads_costs_no_connection_either(tmp_path: Path, path: str) -
         client.close()
 
 
+@pytest.mark.parametrize("path", ["/tts/bytes", "/tts/sse"])
+def test_who_leaves_before_the_first_audio_is_no_failure(tmp_path: Path, path: str, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(tmp_path) as server:
+        server.synthesizer.gate.clear()
+        client = _connect(server)
+        client.sendall(_request(path))
+        while not _admitted(server):
+            time.sleep(0.01)
+        client.close()
+        start_s = time.perf_counter()
+        while server.engine.snapshot().open_sessions:
+            assert time.perf_counter() - start_s < 10, "the server does not see that the client went"
+            time.sleep(0.01)
+        server.synthesizer.gate.set()
+        server.wait_idle()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_little_is_made_for_who_never_reads(tmp_path: Path) -> None:
     """Neither the kernel nor the engine takes more than some seconds of audio, which would be made at the cost of others."""
     if not hasattr(socket, "TCP_NOTSENT_LOWAT"):
