@@ -55,12 +55,14 @@ def lay_out(phones: Sequence[Phone], log_durations: NDArray[np.float64], remaind
 
 
 def shortened(pcm: Pcm, kept_samples: NDArray[np.int64]) -> Pcm:
-    """Frames with as many samples as are to be kept of each: its start fades over into its end.
+    """A copy of the frames with as many samples as are to be kept of each: its start fades over into its end.
 
     Args:
         pcm: [F * hop].
         kept_samples: [F], 1..hop.
     """
+    if (kept_samples == HOP_SAMPLES).all():  # nearly always: 3 us instead of 50 for 60 frames
+        return pcm.copy()
     frames = pcm.reshape(-1, HOP_SAMPLES)
     return np.concatenate([_faded_over(frame, int(kept)) for frame, kept in zip(frames, kept_samples, strict=True)])
 
