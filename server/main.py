@@ -7,6 +7,7 @@ missing key stops the start in well under a second, without loading torch.
 import asyncio
 import contextlib
 import logging
+import select
 import signal
 import socket
 import sys
@@ -210,7 +211,8 @@ async def serve(services: "Services", announce: Callable[[Listening], None]) -> 
     listener = asyncio.create_task(server.serve(sockets=[http_socket]))
     # From here the kernel takes connections and keeps them until the server accepts, a moment later.
     http_socket.listen(2048)
-    announce(Listening(services, http_socket.getsockname()[1], grpc_port, metrics_port))
+    if not stop.is_set():
+        announce(Listening(services, http_socket.getsockname()[1], grpc_port, metrics_port))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({stopped, listener}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -237,7 +239,8 @@ async def _serve_engine(services: "Services", announce: Callable[[Listening], No
     await inner.start(settings.engine_socket)
     grpc_port = await grpc.start(settings.host, settings.grpc_port) if grpc else None
     stop = _stop_on_signals(settings, None)
-    announce(Listening(services, None, grpc_port, metrics_port))
+    if not stop.is_set():
+        announce(Listening(services, None, grpc_port, metrics_port))
     await stop.wait()
     await engine.stop(settings.limits.drain_s)
     if grpc:
@@ -313,6 +316,8 @@ def _stop_on_signals(settings: Settings, server: "uvicorn.Server | None") -> asy
         loop.add_signal_handler(number, handle)
     if settings.parent_fd >= 0:
         loop.add_reader(settings.parent_fd, orphaned)
+        if select.select([settings.parent_fd], [], [], 0)[0]:  # while the models were loaded
+            orphaned()
     return stop
 
 

@@ -1,7 +1,6 @@
 """`descant serve`: start the server and say on one screen what it does."""
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -99,8 +98,7 @@ def _describe(listening: Listening) -> dict[str, Any]:
 
 
 def _print_json(where: dict[str, Any]) -> None:
-    with contextlib.suppress(BrokenPipeError):  # whoever started this process is gone, which it will soon see
-        print(json.dumps(where), flush=True)
+    print(json.dumps(where), flush=True)
 
 
 def print_screen(settings: Settings, where: dict[str, Any]) -> None:
