@@ -46,10 +46,10 @@ _CORRECTION_DB = {
     "awb": ((6900.0, 0.0), (7500.0, 3.0)),
 }
 """By voice, (Hz, dB) to draw lines through: what the re-synthesised teacher lacked, on average over time, because the cepstra
-cannot follow steps in its spectrum. Distortion of awb falls by 0.07 dB, of slt by 0.03; the octave of slt's pitch was 0.5 dB soft."""
+cannot follow steps in its spectrum. Distortion of awb falls by 0.07 dB, of slt by 0.03, whose octave of the pitch was soft."""
 _VOICING_CORRECTION = {"slt": (1.0, 1.0, 0.97, 0.96, 0.96)}
-"""By voice, a factor for each band. flite puts a pulse on a whole sample, which blurs the high harmonics of high voices: without
-these, vowels of the re-synthesised slt were more periodic above 3 kHz than hers, .64 to .61."""
+"""By voice, a factor for each band. flite puts a pulse on a whole sample, which blurs the high harmonics of high voices:
+without these, vowels of the re-synthesised slt were more periodic above 3 kHz than hers, .64 to .61."""
 
 
 def _grid_hz() -> Floats:
