@@ -58,9 +58,11 @@ def voices_of(kind: str) -> list[VoiceSettings]:
 
 
 def held_out_sentences(folder: Path, count: int) -> list[str]:
-    """The first held-out sentences of at least four words, without digits."""
-    chosen = (s for s in load_sentences(folder) if held_out(s) and len(s.split()) >= 4 and not re.search(r"\d", s))
-    return [sentence for sentence, _ in zip(chosen, range(count), strict=False)]
+    """Held-out sentences of at least four words, without digits: all, or so many, spread evenly over the file. It is sorted in
+    part, and its parts differ: of one recogniser's words 15.8 % were wrong in the first 200 sentences, 8.5 % in the next."""
+    chosen = [s for s in load_sentences(folder) if held_out(s) and len(s.split()) >= 4 and not re.search(r"\d", s)]
+    count = min(count, len(chosen))
+    return [chosen[place * len(chosen) // count] for place in range(count)]
 
 
 def unheard_strings(folder: Path, count: int) -> list[str]:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.word_error_rate --text-folder FOLDER [--sentences 200] [--non-speech-minutes 10] [--conditions all]
 
-Sentences are the first held-out ones (`training.sentences.held_out`), or with ``--texts strings`` numbers, spelled
+Sentences are the held-out ones (`training.sentences.held_out`), or with ``--texts strings`` numbers, spelled
 words, addresses, dates and times as people say them (`training.ears.spoken_strings`); every kind of voice speaks all
 of them, its settings in turn. Conditions: clean, 8 kHz mu-law as on a telephone, white noise at 10 dB. With
 ``--conditions all`` also white noise and babble at 20, 10 and 5 dB, reverberation, and three more kinds of voice:
@@ -125,7 +125,7 @@ def print_table(table: dict[str, dict[str, float]], title: str) -> None:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--text-folder", type=Path, required=True, help="folder with sentences.en.txt")
-    parser.add_argument("--sentences", type=int, default=200)
+    parser.add_argument("--sentences", type=int, help="spread over all held-out ones; default: all, 821, or 200 strings")
     parser.add_argument("--texts", choices=("sentences", "strings"), default="sentences", help="strings: numbers, spellings")
     parser.add_argument("--non-speech-minutes", type=float, default=10.0, help="0 leaves this part out")
     parser.add_argument("--conditions", choices=("few", "all"), default="few", help="all takes about six times as long")
@@ -147,7 +147,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(arguments.threads)
     recognizer = load_recognizer(arguments.model, arguments.device, max_batch=16)
     texts = held_out_sentences if arguments.texts == "sentences" else unheard_strings
-    sentences = texts(arguments.text_folder, arguments.sentences)
+    count = arguments.sentences or (10_000 if arguments.texts == "sentences" else 200)
+    sentences = texts(arguments.text_folder, count)
     every = arguments.conditions == "all"
     kinds = arguments.kinds or [kind for kind in KINDS + MORE_KINDS * every if kind.split()[0] in arguments.engines]
     conditions = CONDITIONS + MORE_CONDITIONS * every
