@@ -37,7 +37,7 @@ _REFERENCE_BREAK_MS = 500.0
 _AUDIBLE_DB = -30.0
 _CLEARLY_VOICED = 0.8
 _BREAKS = 6
-_HEARD_BREAK_MS = 5.0
+_HEARD_BREAK_MS = 6.0
 """Where the sound ends and begins again is known to half a period of the voice, 6 ms for the lowest of them."""
 _EMOTION_STEPS = (3.0, 0.5, 0.3, 10.0)
 """What is heard as a difference: percent of tempo, dB, semitones, percent of pitch movement."""

@@ -32,19 +32,33 @@ PROMPTED_SHARE = 0.25
 LONG_S = 8.0
 LONG_URGENCY = 0.3
 """Long items come late and seldom: they cost most and are chains of sentences like those of short items."""
-FLITE_URGENCY = 3.5
+FLITE_URGENCY = 4.5
 """How much oftener flite's items are heard than others: they are fewer and harder."""
 JOINED_SHARE = 0.2
 """Of short items: another one follows behind a pause, as in the windows of a stream."""
 SHORT_S = 5.0
 SILENCE_SHARE = 0.06
 """Of items: up to eight seconds of silence follow, or come first."""
-STEADY_NOISE_SHARE = 0.6
-"""Of added noises: white to pink ones, which take the consonants of voices whose upper bands are weak."""
-STEADY_NOISE_DECADES = (0.8, 2.4)
-"""How much stronger in mel power the speech is; white noise 10 dB below the speech is 1.4 by this measure."""
 WRONG_INPUT_SHARE = 0.03
 """Tokens that the decoder is given wrongly, so that it listens rather than remembers the sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseMix:
+    """Which noises are added, and to how much of the speech."""
+
+    share: float = 0.65
+    """Of the items with speech, at full strength."""
+    steady: float = 0.6
+    """Of the noises: white to pink ones, which take the consonants of voices whose upper bands are weak."""
+    white: float = 0.5
+    """Of the steady ones."""
+    steady_decades: tuple[float, float] = (0.8, 2.4)
+    """How much stronger in mel power the speech is; white noise 10 dB below the speech is 1.4 by this measure."""
+
+
+FOR_WHITE_NOISE = NoiseMix(share=1.0, steady=0.8, white=0.8, steady_decades=(0.9, 2.0))
+"""What a last, short run hears."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +232,8 @@ def _steady_noise(frames: int, rng: np.random.Generator, tilt: float) -> Floats:
 class Augmenter:
     """``strength`` 0 gives the shards as they are; 1 everything."""
 
-    def __init__(self, noise: NDArray[np.float16]) -> None:
-        self._noise = noise
+    def __init__(self, noise: NDArray[np.float16], mix: NoiseMix) -> None:
+        self._noise, self._mix = noise, mix
 
     def __call__(
         self, mel: Floats, phones: NDArray[np.int64], strength: float, speech: bool, rng: np.random.Generator
@@ -228,7 +242,7 @@ class Augmenter:
             mel, phones = _warp(mel, phones, rng)
         if rng.random() < 0.35 * strength:
             mel = _colour(mel, rng)
-        if speech and rng.random() < 0.65 * strength:
+        if speech and rng.random() < self._mix.share * strength:
             mel = self._add_noise(mel, rng)
         mel = normalize(mel + np.float32(rng.uniform(-2.2, 0.3)))
         if speech and rng.random() < 0.5 * strength:
@@ -244,9 +258,10 @@ class Augmenter:
 
     def _add_noise(self, mel: Floats, rng: np.random.Generator) -> Floats:
         ratio_decades = rng.uniform(0.3, 2.6)
-        if rng.random() < STEADY_NOISE_SHARE:
-            noise = _steady_noise(len(mel), rng, rng.uniform(0, 1.2) * rng.integers(0, 2))
-            ratio_decades = rng.uniform(*STEADY_NOISE_DECADES)
+        if rng.random() < self._mix.steady:
+            tilt = 0.0 if rng.random() < self._mix.white else rng.uniform(0, 1.2)
+            noise = _steady_noise(len(mel), rng, tilt)
+            ratio_decades = rng.uniform(*self._mix.steady_decades)
         else:
             start = int(rng.integers(0, len(self._noise) - len(mel)))
             noise = np.asarray(self._noise[start : start + len(mel)], np.float32)
@@ -260,11 +275,19 @@ class Augmenter:
 class BatchMaker:
     """Batches of the items of one process out of ``workers``: every ``workers``-th."""
 
-    def __init__(self, corpus: Corpus, special: SpecialTokens, batch_s: float, worker: int = 0, workers: int = 1) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        special: SpecialTokens,
+        batch_s: float,
+        worker: int = 0,
+        workers: int = 1,
+        noise_mix: NoiseMix = NoiseMix(),
+    ) -> None:
         self._corpus, self._special, self._batch_s = corpus, special, batch_s
         self._worker, self._workers = worker, workers
         self._rng = np.random.default_rng(0)
-        self._augment = Augmenter(corpus.noise)
+        self._augment = Augmenter(corpus.noise, noise_mix)
         self.strength = 0.0
         self.prompts = False
         self.longest_s = 15.0

@@ -25,7 +25,7 @@ from torch import Tensor, distributed, nn
 
 from models.weights import load_weights
 from models.whisper.network import Whisper
-from training.ears.batches import Batch, BatchMaker, Corpus, SpecialTokens
+from training.ears.batches import FOR_WHITE_NOISE, Batch, BatchMaker, Corpus, NoiseMix, SpecialTokens
 from training.ears.evaluation import evaluate
 from training.ears.learner import Learner, make_config
 
@@ -150,7 +150,8 @@ class Trainer:
         self.step, self.spent_s, self.heard_s, self.evaluations = 0, 0.0, 0.0, 0
         self.checkpoint: Path = arguments.checkpoint or self.folder / "checkpoint.pt"
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        self.batches = BatchMaker(self.corpus, self.special, self.batch_s, self.workers.rank, self.workers.count)
+        mix = FOR_WHITE_NOISE if arguments.white_noise else NoiseMix()
+        self.batches = BatchMaker(self.corpus, self.special, self.batch_s, self.workers.rank, self.workers.count, mix)
         if self.checkpoint.exists():
             self.load()
         elif arguments.init is not None:
@@ -305,6 +306,7 @@ def main() -> None:
     parser.add_argument("--decoder-layers", type=int, default=3)
     parser.add_argument("--batch-s", type=float, default=48.0, help="seconds of audio per step and process")
     parser.add_argument("--learning-rate", type=float, default=1.4e-3)
+    parser.add_argument("--white-noise", action="store_true", help="half of the speech in white noise: a last, short run")
     parser.add_argument("--device", default="cpu", help="cuda: one process, and larger batches, such as --batch-s 600")
     parser.add_argument("--evaluate-minutes", type=float, default=15.0)
     parser.add_argument("--init", type=Path, help="checkpoint of another run, or folder of weights, to start from")
