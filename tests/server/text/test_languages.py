@@ -3,10 +3,11 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from models.phones import PAUSES, PHONES, VOWELS
+from server.errors import InvalidRequest
 from server.text.frontend import Take, TextFrontEnd, TextSegment
 from server.text.languages.registry import LANGUAGES
 from server.text.letter_to_sound import letter_to_sound
@@ -155,7 +156,11 @@ PIECES = [
     code=st.sampled_from(CODES),
 )
 def test_whatever_the_text_segments_are_well_formed(polyglot: TextFrontEnd, text: str, code: str) -> None:
-    for segment in speak(polyglot, code, text):
+    try:
+        segments = speak(polyglot, code, text)
+    except InvalidRequest:  # it begins in another script
+        assume(False)
+    for segment in segments:
         phones = segment.segment.phones
         assert phones[-1].symbol in PAUSES
         for phone in phones:
