@@ -1,5 +1,7 @@
 """Text in, segments of phones out: words, spans, pauses."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -130,6 +132,8 @@ def test_whatever_the_text_segments_are_well_formed(front_end: TextFrontEnd, tex
         stream.push(text[cut:])
         heard += stream.take(Take.END)
     except InvalidRequest:  # it begins in another script
+        letters = filter(str.isalpha, unicodedata.normalize("NFKC", text))
+        assert not all(unicodedata.name(letter, "").startswith("LATIN ") for letter in letters)
         return
     previous_end = 0
     for segment in heard:
