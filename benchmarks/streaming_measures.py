@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from benchmarks.simulated_stream import Run, Shown
 from benchmarks.spoken_streams import Phrase, SpokenStream
 from server.bench.stats import percentile
@@ -14,6 +16,7 @@ OUTSIDE_S = 0.3
 """A word that starts further than this from all speech lies where nobody speaks."""
 INVENTED_RUN = 4
 """So many heard words in a row that answer to no said one are no slip of the alignment."""
+RESAMPLES = 10_000
 ENDING_PAUSE_S = 2.0
 """A phrase has a final latency if nothing is said for this long after it: the pause that ends a segment is 1 s."""
 
@@ -76,8 +79,8 @@ class Score:
     """Sums over streams."""
 
     audio_s: float = 0.0
-    said: int = 0
-    errors: int = 0
+    said_by_stream: list[int] = field(default_factory=list)
+    errors_by_stream: list[int] = field(default_factory=list)
     insertions: int = 0
     invented: int = 0
     shown: int = 0
@@ -101,8 +104,8 @@ class Score:
         self.changed += shows.changed
         said, heard = stream.words, shows.words
         pairs = align([word.text for word in said], [word.text for word in heard])
-        self.said += len(said)
-        self.errors += sum(pair.is_error for pair in pairs)
+        self.said_by_stream.append(len(said))
+        self.errors_by_stream.append(sum(pair.is_error for pair in pairs))
         self.insertions += sum(pair.said is None for pair in pairs)
         self.invented += len(invented_words(pairs, heard, stream.phrases))
         matched = [(pair.said, pair.heard) for pair in pairs if pair.said is not None and pair.heard is not None]
@@ -126,12 +129,12 @@ class Score:
 
     def figures(self) -> dict[str, float | None]:
         """Rates and percentiles; None for what was not there to measure."""
-        hours = self.audio_s / 3600
+        hours, said = self.audio_s / 3600, sum(self.said_by_stream)
         return {
             "minutes": round(self.audio_s / 60, 1),
-            "words said": self.said,
-            "word errors, %": _share(self.errors, self.said),
-            "insertions, %": _share(self.insertions, self.said),
+            "words said": said,
+            "word errors, %": _share(sum(self.errors_by_stream), said),
+            "insertions, %": _share(self.insertions, said),
             "invented words": self.invented,
             "invented per hour": round(self.invented / hours, 1),
             "partial lag p50, s": _rank(self.partial_lags_s, 50, 2),
@@ -146,6 +149,23 @@ class Score:
             "encoded seconds per hour": round(self.encoded_s / hours, 1),
             "tokens per hour": round(self.tokens / hours),
         }
+
+
+def error_rate_difference(score: Score, base: Score) -> tuple[float, float, float]:
+    """Points of word errors more than ``base`` has on the same streams, and the bounds of the middle 95 % of resamples.
+
+    Streams are drawn with replacement, both ways' errors of one together (paired bootstrap: Bisani and Ney 2004).
+    Raises ValueError without words.
+    """
+    said = np.array(score.said_by_stream)
+    if not said.sum():
+        raise ValueError("no words were said")
+    more = np.array(score.errors_by_stream) - np.array(base.errors_by_stream)
+    drawn = np.random.default_rng(0).integers(0, len(said), (RESAMPLES, len(said)))
+    words = said[drawn].sum(axis=1)
+    rates = 100 * more[drawn].sum(axis=1)[words > 0] / words[words > 0]
+    low, high = np.quantile(rates, [0.025, 0.975])
+    return round(float(100 * more.sum() / said.sum()), 2), round(float(low), 2), round(float(high), 2)
 
 
 def invented_words(pairs: Sequence[Pair], heard: Sequence[HeardWord], phrases: Sequence[Phrase]) -> set[int]:

@@ -29,7 +29,7 @@ from benchmarks.listening_conditions import BABBLE, NON_SPEECH, data_hash, held_
 from benchmarks.result_lines import publish
 from benchmarks.simulated_stream import Run, chunks, live
 from benchmarks.spoken_streams import SpokenStream, long_streams, non_speech_streams, trailing_silence_clips
-from benchmarks.streaming_measures import Score
+from benchmarks.streaming_measures import Score, error_rate_difference
 from models.base import Recognizer
 from models.silero_vad import SileroDetector
 from models.whisper.model import EMBEDDED, load
@@ -38,6 +38,7 @@ from training.ears.voices import VoiceSettings
 KINDS = ("espeak variants", "espeak settings", "flite settings", "flite kal16")
 LONG_CHUNK_S, SHORT_CHUNK_S = 30.0, 5.0
 PADDED, FIXED = "same windows, 30 s each", "fixed 30 s"
+WORSE = "more word errors than the same windows"
 WAYS = {
     "dynamic": "dynamic",
     "finals": "dynamic, finals only",
@@ -107,7 +108,19 @@ def measure(streams: Iterable[SpokenStream], compared: dict[str, Way], title: st
             if scores[name].invented > before:
                 invented = scores[name].invented - before
                 print(f"{title} | {stream.name} | {name}: {invented} invented", file=sys.stderr, flush=True)
-    return {name: score.figures() for name, score in scores.items()}
+    table = {name: score.figures() for name, score in scores.items()}
+    compare_errors(table, scores)
+    return table
+
+
+def compare_errors(table: Table, scores: dict[str, Score]) -> None:
+    """Adds to each row its word errors less those of the same windows filled to 30 s, with bounds of 95 %."""
+    base = scores.get(PADDED)
+    if base is None or not sum(base.said_by_stream):
+        return
+    for name, score in scores.items():
+        more, low, high = error_rate_difference(score, base)
+        table[name] |= {f"{WORSE}, points": more, f"{WORSE}, at least": low, f"{WORSE}, at most": high}
 
 
 def compare_compute(table: Table) -> None:

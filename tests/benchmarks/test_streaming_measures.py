@@ -3,7 +3,7 @@ import pytest
 
 from benchmarks.simulated_stream import Run, Shown
 from benchmarks.spoken_streams import Phrase, SpokenStream, SpokenWord
-from benchmarks.streaming_measures import Score, read_shows
+from benchmarks.streaming_measures import Score, error_rate_difference, read_shows
 from server.types import Transcript, WordTime
 
 RATE_HZ = 16_000
@@ -88,3 +88,20 @@ def test_everything_heard_in_no_speech_is_invented() -> None:
     )
     assert (result["invented words"], result["invented per hour"], result["word errors, %"]) == (2, 200.0, None)
     assert result["encoded seconds per hour"] == 200.0
+
+
+def test_the_difference_of_two_ways_is_judged_stream_by_stream() -> None:
+    base = Score(said_by_stream=[10] * 50, errors_by_stream=[1, 3] * 25)
+    equal, worse = Score(said_by_stream=[10] * 50), Score(said_by_stream=[10] * 50, errors_by_stream=[2, 4] * 25)
+    equal.errors_by_stream = [2, 2] * 25
+    more, low, high = error_rate_difference(equal, base)
+    assert more == 0.0
+    assert low < -2.0
+    assert high > 2.0
+    # One error more in every stream leaves no doubt, whatever the streams are.
+    assert error_rate_difference(worse, base) == (10.0, 10.0, 10.0)
+
+
+def test_there_is_no_difference_without_words() -> None:
+    with pytest.raises(ValueError, match="no words"):
+        error_rate_difference(Score(said_by_stream=[0], errors_by_stream=[0]), Score(said_by_stream=[0], errors_by_stream=[1]))
