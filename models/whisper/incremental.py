@@ -125,9 +125,9 @@ class IncrementalDecoder:
             state.looked_at = torch.cat(watching, dim=1).mean(dim=1).argmax(-1).flatten().tolist()
         return F.layer_norm(x, x.shape[-1:], *self._norm)
 
-    def logits(self, x: Tensor) -> Tensor:
-        """[..., C] to [..., V]; the output layer is the embedding."""
-        return F.linear(x, self.network.embed_tokens.weight)
+    def logits(self, x: Tensor, tokens: int | None = None) -> Tensor:
+        """[..., C] to [..., V], or to the first so many ``tokens``; the output layer is the embedding."""
+        return F.linear(x, self.network.embed_tokens.weight[:tokens])
 
 
 def _past_mask(state: DecoderState, columns: Tensor) -> Tensor | None:

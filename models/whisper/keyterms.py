@@ -74,7 +74,8 @@ class TermTrie:
     """Terms as sequences of tokens; every one begins with a token that starts a word."""
 
     def __init__(self, terms: Iterable[Sequence[int]], starts_outside_words: NDArray[np.bool_]) -> None:
-        """``starts_outside_words`` [V]: tokens that end the word before them (spaces, punctuation, the end)."""
+        """``starts_outside_words`` [V]: tokens that end the word before them (spaces, punctuation, the end), of those that
+        may be chosen."""
         self.starts_outside_words = starts_outside_words
         self._nodes = [_Node(0)]
         self._moves: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}

@@ -90,11 +90,10 @@ def read_checkpoint(folder: Path, tokenizer: WhisperTokenizer) -> Checkpoint:
         layers = range(config.decoder_layers // 2, config.decoder_layers)
         pairs = tuple((layer, head) for layer in layers for head in range(config.decoder_attention_heads))
     languages = generation.get("lang_to_id")
-    specials = range(tokenizer.end + 1, config.vocab_size)  # timestamps included
     rules = DecodingRules(
         end=tokenizer.end,
         no_speech=tokenizer.no_speech,
-        suppressed=tuple(sorted({*_integers(generation.get("suppress_tokens")), *specials} - {tokenizer.end})),
+        suppressed=tuple(sorted({*_integers(generation.get("suppress_tokens"))} - {tokenizer.end})),
         suppressed_first=_integers(generation.get("begin_suppress_tokens")),
         back_positions=round(START_OVER_S * features.frames_per_second / 2),
     )
@@ -118,7 +117,7 @@ class WhisperRecognizer:
         self.tokenizer = WhisperTokenizer(folder / "tokenizer.json")
         self.checkpoint = read_checkpoint(folder, self.tokenizer)
         self._device = torch.device(device)
-        self._starts_outside_words = self.tokenizer.starts_outside_words(self.checkpoint.config.vocab_size)
+        self._starts_outside_words = self.tokenizer.starts_outside_words()
         self._tries: OrderedDict[tuple[str, ...], TermTrie] = OrderedDict()
         self._beams = beams
         self.network = Whisper(self.checkpoint.config)

@@ -22,8 +22,7 @@ def offered(log_probabilities: list[list[float]], tokens: list[list[int]]) -> Ch
 
 
 def rules_of(tokenizer: WhisperTokenizer) -> DecodingRules:
-    specials = tuple(range(tokenizer.end + 1, tokenizer.end + 9 + 1501))
-    return DecodingRules(tokenizer.end, tokenizer.no_speech, specials, ())
+    return DecodingRules(tokenizer.end, tokenizer.no_speech, (), ())
 
 
 def run(rows: list[int], tasks: list[DecodingTask], tokenizer: WhisperTokenizer, beams: int = 1) -> list[DecodedWindow]:
