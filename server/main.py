@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("descant")
 
 MAX_BATCH_WINDOWS = 16
-UNSENT_BYTES = 64 * 1024
-"""What the kernel takes for a client beyond what is on its way: half a second of audio, or more."""
+UNSENT_BYTES = 16 * 1024
+"""What the kernel takes for a client beyond what is on its way, before it asks for no more: a quarter of a second of
+audio, or more."""
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """Largest WebSocket message taken: two minutes of 16 kHz PCM, more than any client sends at once."""
 

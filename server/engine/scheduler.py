@@ -53,8 +53,10 @@ class Policy:
     """A session whose audio nobody reads for this long loses its slot."""
     queue_s: float = 60.0
     """A session that has text but no slot for this long is refused."""
-    max_ahead_s: float = 3.0
-    """Unread audio a session may pile up before it stops stepping: a reader who comes back gets more within a step or two."""
+    max_ahead_s: float = 1.0
+    """Unread audio a session may pile up before it stops stepping: a reader who comes back gets more within a step or two.
+    What is made for clients that never read costs the others: 3 s made it 4.7 s with what the sockets hold, 0.1 s of the
+    processor for each; 1 s makes it 2.3 s and 0.07 s."""
     min_lead_s: float = 0.2
     """Streams with less audio ahead of the listener step together with new ones."""
     step_budget_s: float = 0.025

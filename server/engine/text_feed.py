@@ -25,8 +25,8 @@ log = logging.getLogger("descant.engine")
 PIECE_CHARS = 200
 """About two sentences: the longest text one session may hold the thread for."""
 
-AHEAD_CHARS = 600
-"""About 40 s of speech. More text than this is not read ahead of the voice: sixty clients who push 20 000 characters
+AHEAD_CHARS = 300
+"""About 20 s of speech. More text than this is not read ahead of the voice: sixty clients who push 20 000 characters
 each would keep this thread busy for 16 s, and a step of the model took 2 to 5 times as long beside it."""
 AHEAD_CHECK_S = 0.1
 """How often such texts are looked at again."""

@@ -4,7 +4,7 @@ import pytest
 
 from server.engine.scheduler import Admission, Expiry, Policy, Scheduler
 
-POLICY = Policy(idle_s=30.0, stall_s=10.0)
+POLICY = Policy(idle_s=30.0, stall_s=10.0, max_ahead_s=3.0)
 CHUNK_S = 0.1
 
 
@@ -188,7 +188,7 @@ class TestSteps:
         scheduler.plan(0.0)
         scheduler.stepped(1, POLICY.max_ahead_s, 0, 0.0)
         assert scheduler.plan(0.0).step == ()
-        scheduler.observe(1, POLICY.max_ahead_s - 1.0, 1.0, False)
+        scheduler.observe(1, POLICY.max_ahead_s / 2, 1.0, False)
         assert scheduler.plan(1.0).step == (1,)
 
 
