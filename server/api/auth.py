@@ -16,7 +16,7 @@ from server.keys import key_in_headers, keys_are_required
 from server.services import Services
 
 OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/openapi.json", "/docs"})
-_QUERY_CARRIERS = ("api_key", "access_token")
+QUERY_CARRIERS = ("api_key", "access_token")
 _GRANT_OF = {"tts": "tts", "stt": "stt", "audio": "stt", "v1": "stt"}
 """What a token needs for a path, by the path's first part; other paths need a key."""
 
@@ -44,8 +44,8 @@ def authenticate(connection: HTTPConnection, services: Services) -> str:
 def hide_query_keys(scope: Scope) -> None:
     """Take keys out of the address once they were read, so that no log line of the HTTP server shows them."""
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    if any(name in _QUERY_CARRIERS for name, _ in pairs):
-        kept = [(name, value) for name, value in pairs if name not in _QUERY_CARRIERS]
+    if any(name in QUERY_CARRIERS for name, _ in pairs):
+        kept = [(name, value) for name, value in pairs if name not in QUERY_CARRIERS]
         scope["query_string"] = urlencode(kept).encode("ascii")
 
 
@@ -55,7 +55,7 @@ def _first_key(connection: HTTPConnection) -> str | None:
     if plain is not None:
         return plain
     if connection.scope["type"] == "websocket":
-        for name in _QUERY_CARRIERS:
+        for name in QUERY_CARRIERS:
             if plain := connection.query_params.get(name, ""):
                 return plain
     return None

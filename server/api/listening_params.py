@@ -6,6 +6,7 @@ from typing import Any
 from starlette.datastructures import QueryParams
 
 from server.api.body import Body
+from server.api.query import NumberParameter, QueryParameter, required
 from server.api.schemas import Number
 from server.errors import InvalidRequest
 from server.keyterms import checked_keyterms
@@ -15,7 +16,21 @@ from server.types import Encoding, TranscriptionRequest, WordTime
 DEFAULTS = TranscriptionRequest(family="", request_id="")
 """Read for the values a client left out."""
 
-_MAX_SILENCE_S = 60.0
+MODEL = QueryParameter("model", "Recognition model, such as ink-whisper.", is_required=True)
+ENCODING = QueryParameter("encoding", "Of headerless audio.", {"type": "string", "enum": list(Encoding)}, is_required=True)
+SAMPLE_RATE = QueryParameter("sample_rate", "Of headerless audio, in hertz.", {"type": "integer"}, is_required=True)
+LANGUAGE = QueryParameter("language", "Language spoken.", {"type": "string", "default": DEFAULTS.language})
+KEYTERM = QueryParameter(
+    "keyterm", "Name or phrase to listen for; may come many times.", {"type": "array", "items": {"type": "string"}}
+)
+MIN_VOLUME = NumberParameter("min_volume", "Root mean square level under which audio never counts as speech.", 0.0, 1.0)
+MAX_SILENCE_S = NumberParameter(
+    "max_silence_duration_secs", "A pause of this length makes the text before it final.", 0.01, 60.0
+)
+TURN_PARAMETERS = {
+    name: NumberParameter(f"turn_{name}", "See the turn object of config messages.", lowest, highest)
+    for name, (lowest, highest) in TURN_RANGES.items()
+}
 
 
 class TurnBody(Body):
@@ -35,13 +50,6 @@ class ConfigBody(Body):
         return self.turn.model_dump(exclude_none=True) if self.turn is not None else {}
 
 
-def required(query: Mapping[str, str], name: str) -> str:
-    value = query.get(name, "").strip()
-    if not value:
-        raise InvalidRequest(f"{name}: is required", field=name)
-    return value
-
-
 def audio_encoding(query: Mapping[str, str]) -> tuple[Encoding, int]:
     """Encoding and sample rate in Hz of headerless audio; both are required."""
     name = required(query, "encoding")
@@ -53,29 +61,6 @@ def audio_encoding(query: Mapping[str, str]) -> tuple[Encoding, int]:
     return Encoding(name), int(rate)
 
 
-def number(query: Mapping[str, str], name: str, lowest: float, highest: float, default: float) -> float:
-    """A number within its range, the default where it is absent."""
-    text = query.get(name, "").strip()
-    if not text:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    # A comparison with NaN is false, so NaN is refused here too.
-    if not lowest <= value <= highest:
-        raise InvalidRequest(f"{name}: {text[:40]!r} is not supported; accepted values: {lowest:g} to {highest:g}", field=name)
-    return value
-
-
-def min_volume(query: Mapping[str, str]) -> float:
-    return number(query, "min_volume", 0.0, 1.0, DEFAULTS.min_volume)
-
-
-def max_silence_s(query: Mapping[str, str]) -> float:
-    return number(query, "max_silence_duration_secs", 0.01, _MAX_SILENCE_S, DEFAULTS.max_silence_s)
-
-
 def keyterms(query: QueryParams) -> tuple[str, ...]:
     """The ``keyterm`` parameters; raises InvalidRequest where they are over the limits."""
     return checked_keyterms(query.getlist("keyterm"))
@@ -83,12 +68,8 @@ def keyterms(query: QueryParams) -> tuple[str, ...]:
 
 def turn_query(query: Mapping[str, str]) -> dict[str, float]:
     """The ``turn_…`` parameters of a handshake that were given."""
-    given = {}
-    for name, (lowest, highest) in TURN_RANGES.items():
-        value = number(query, f"turn_{name}", lowest, highest, -1.0)
-        if value >= 0:
-            given[name] = value
-    return given
+    values = {name: parameter.read(query, None) for name, parameter in TURN_PARAMETERS.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def word_times(words: Iterable[WordTime]) -> list[dict[str, Any]]:

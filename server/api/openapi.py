@@ -18,10 +18,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
-from server.api.auth import OPEN_PATHS
+from server.api.auth import OPEN_PATHS, QUERY_CARRIERS
 from server.api.body import Body, Taken, taken_by
 from server.api.listening_params import ConfigBody
 from server.api.problems import error_response
+from server.api.query import AnyParameter, QueryParameter, query_of
 from server.api.schemas import SpeechBody
 from server.api.versions import NEWEST
 from server.errors import InvalidRequest
@@ -33,6 +34,11 @@ _SECURITY = {
     "X-API-Key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "Bearer": {"type": "http", "scheme": "bearer"},
 }
+
+_HANDSHAKE = (
+    *(QueryParameter(name, "For browsers, which cannot set headers on sockets.") for name in QUERY_CARRIERS),
+    QueryParameter("cartesia_version", "In place of the header.", {"type": "string", "format": "date"}),
+)
 
 _ROUTE_NAME = re.compile(r"^(?:[A-Z]+ )?/\S*: ")
 """What a docstring that names its own route begins with."""
@@ -90,11 +96,18 @@ def _parameters(path: str) -> Json:
 def _operation(route: Route) -> Json:
     taken = taken_by(route.endpoint)
     operation = _described(route.path, route.endpoint, {"2XX": _answer(route.endpoint)})
+    operation["parameters"] = [_parameter(parameter) for parameter in query_of(route.endpoint)]
     return operation if taken is None else {**operation, "requestBody": _body(taken)}
+
+
+def _parameter(parameter: AnyParameter) -> Json:
+    schema = {"schema": dict(parameter.schema), "description": parameter.meaning}
+    return {"name": parameter.name, "in": "query", "required": parameter.is_required, **schema}
 
 
 def _socket(route: WebSocketRoute) -> Json:
     operation = _described(route.path, route.endpoint, {"101": {"description": "The WebSocket is open."}})
+    operation["parameters"] = [_parameter(parameter) for parameter in (*query_of(route.endpoint), *_HANDSHAKE)]
     message = _MESSAGES.get(route.path)
     return {**operation, "x-websocket": True, **({"x-message": _reference(message)} if message else {})}
 
@@ -185,10 +198,20 @@ def _section(method: str, path: str, operation: Json, described: Json) -> str:
     kind = "WebSocket" if operation.get("x-websocket") else method
     taken = operation.get("requestBody", {"content": {}})["content"]
     schemas = [operation["x-message"]] if "x-message" in operation else [media["schema"] for media in taken.values()]
-    rows = "".join(_row(*field, described) for schema in schemas for field in _fields(schema, described))
+    rows = "".join(_query_row(parameter) for parameter in operation["parameters"])
+    rows += "".join(_row(*field, described) for schema in schemas for field in _fields(schema, described))
     text = html.escape(f"{operation['summary']}\n{operation['description']}".strip())
     takes = f"<p>Takes {html.escape(', '.join(taken))}</p>" if taken else ""
     return f"<h2>{kind} {html.escape(path)}</h2><p>{text}</p>{takes}<table>{rows}</table>"
+
+
+def _query_row(parameter: Json) -> str:
+    schema = parameter["schema"]
+    accepted = schema.get("enum") or schema.get("items", {}).get("enum", ())
+    span = f"{schema['minimum']:g} to {schema['maximum']:g}" if "minimum" in schema else ", ".join(accepted)
+    text = ". ".join(part for part in (parameter["description"].rstrip("."), span) if part)
+    kind = f"query, {schema['type']}" + (", required" if parameter["required"] else "")
+    return "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in (parameter["name"], kind, text)) + "</tr>"
 
 
 def _fields(schema: Json, described: Json) -> Iterator[tuple[str, Json]]:

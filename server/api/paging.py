@@ -6,10 +6,18 @@ SDKs page until a page is empty and ignore ``has_more``, so a cursor is never ig
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
+from server.api.query import NumberParameter, QueryParameter
 from server.errors import InvalidRequest
 
 MAX_PAGE_ITEMS = 100
 DEFAULT_PAGE_ITEMS = 10
+
+
+PAGE_PARAMETERS = (
+    NumberParameter("limit", f"Items on a page; {DEFAULT_PAGE_ITEMS} where it is left out.", 1, MAX_PAGE_ITEMS),
+    QueryParameter("starting_after", "The page behind the item with this id."),
+    QueryParameter("ending_before", "The page before the item with this id."),
+)
 
 
 class Listed(Protocol):

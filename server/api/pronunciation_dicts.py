@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, Response
 
 from server.api.body import Body, takes_json
 from server.api.call import call_of
-from server.api.paging import page_body, page_of
+from server.api.paging import PAGE_PARAMETERS, page_body, page_of
+from server.api.query import takes_query
 from server.errors import InvalidRequest
 from server.pronunciations import PronunciationDictionary
 from server.types import Replacement
@@ -43,6 +44,7 @@ class DictionaryBody(Body):
         return [item.to_replacement(f"items.{place}") for place, item in enumerate(self.items)]
 
 
+@takes_query(*PAGE_PARAMETERS)
 async def list_dictionaries(request: Request) -> JSONResponse:
     """A page of the caller's dictionaries, newest first."""
     call = call_of(request.scope)

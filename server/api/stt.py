@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import AliasChoices, Field
@@ -14,7 +15,8 @@ from models.base import Pcm
 from server.api.body import Form, read_form, takes_form
 from server.api.call import Call, call_of
 from server.api.disconnect import cancel_when_gone
-from server.api.listening_params import DEFAULTS, audio_encoding, word_times
+from server.api.listening_params import DEFAULTS, ENCODING, SAMPLE_RATE, audio_encoding, word_times
+from server.api.query import takes_query
 from server.audio.files import FILE_RATE_HZ, decode_file
 from server.audio.input import decode_headerless
 from server.errors import InvalidRequest, RequestTooLarge
@@ -41,6 +43,7 @@ class TranscriptionForm(Form):
     lists = frozenset(_GRANULARITIES)
 
 
+@takes_query(*(replace(parameter, is_required=False) for parameter in (ENCODING, SAMPLE_RATE)))
 @takes_form(TranscriptionForm, "file")
 async def transcribe_file(request: Request) -> JSONResponse:
     """The transcript of an audio file."""

@@ -7,7 +7,18 @@ from starlette.websockets import WebSocket
 from server.api.body import parse_json
 from server.api.call import Call
 from server.api.listening import Command, listen_socket
-from server.api.listening_params import ConfigBody, audio_encoding, keyterms, required, turn_query
+from server.api.listening_params import (
+    ENCODING,
+    KEYTERM,
+    MODEL,
+    SAMPLE_RATE,
+    TURN_PARAMETERS,
+    ConfigBody,
+    audio_encoding,
+    keyterms,
+    turn_query,
+)
+from server.api.query import required, takes_query
 from server.errors import InvalidRequest
 from server.turns import turn_settings
 from server.types import Encoding, TranscriptEvent, TranscriptionRequest, Turn, TurnPhase, TurnSettings
@@ -15,6 +26,7 @@ from server.types import Encoding, TranscriptEvent, TranscriptionRequest, Turn, 
 _WITH_TRANSCRIPT = (TurnPhase.UPDATE, TurnPhase.EAGER_END, TurnPhase.END)
 
 
+@takes_query(MODEL, ENCODING, SAMPLE_RATE, KEYTERM, *TURN_PARAMETERS.values())
 async def turns_socket(websocket: WebSocket) -> None:
     await listen_socket(websocket, _TurnsDialect())
 

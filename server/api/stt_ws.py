@@ -13,13 +13,18 @@ from server.api.call import Call
 from server.api.listening import Command, listen_socket
 from server.api.listening_params import (
     DEFAULTS,
+    ENCODING,
+    KEYTERM,
+    LANGUAGE,
+    MAX_SILENCE_S,
+    MIN_VOLUME,
+    MODEL,
+    SAMPLE_RATE,
     audio_encoding,
     keyterms,
-    max_silence_s,
-    min_volume,
-    required,
     word_times,
 )
+from server.api.query import required, takes_query
 from server.errors import InvalidRequest
 from server.locales import primary_subtag
 from server.types import Encoding, Transcript, TranscriptEvent, TranscriptionRequest
@@ -27,6 +32,7 @@ from server.types import Encoding, Transcript, TranscriptEvent, TranscriptionReq
 _COMMANDS = {"finalize": Command.FINALIZE, "close": Command.CLOSE, "done": Command.CLOSE}
 
 
+@takes_query(MODEL, ENCODING, SAMPLE_RATE, LANGUAGE, MIN_VOLUME, MAX_SILENCE_S, KEYTERM)
 async def transcribe_socket(websocket: WebSocket) -> None:
     await listen_socket(websocket, _ManualDialect())
 
@@ -44,8 +50,8 @@ class _ManualDialect:
             family=family,
             request_id=call.request_id,
             language=primary_subtag(query.get("language") or DEFAULTS.language),
-            min_volume=min_volume(query),
-            max_silence_s=max_silence_s(query),
+            min_volume=MIN_VOLUME.read(query, DEFAULTS.min_volume),
+            max_silence_s=MAX_SILENCE_S.read(query, DEFAULTS.max_silence_s),
             keyterms=keyterms(query),
             key_id=call.key_id,
             received_s=call.received_s,

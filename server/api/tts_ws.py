@@ -17,12 +17,16 @@ from server.api.call import Call, call_of
 from server.api.contexts import MAX_DEFERRED_MESSAGES, Context
 from server.api.link import IDLE_CLOSE, Link, LinkClosed, LinkIdle
 from server.api.problems import speech_error_event, told_to_client
+from server.api.query import QueryParameter, takes_query
 from server.api.schemas import SpeechBody
 from server.api.versions import counts_flushes_from_zero
 from server.api.voice_specifier import is_embedding
 from server.errors import Busy, InvalidRequest, ShuttingDown
 
 
+@takes_query(
+    QueryParameter("stage_times", "Whether last frames say where the time to the first byte went.", {"type": "boolean"}),
+)
 async def speak_socket(websocket: WebSocket) -> None:
     call = call_of(websocket.scope)
     if not call.services.engine.ready:

@@ -12,16 +12,30 @@ from models.base import Voice
 from server.api.body import takes_json
 from server.api.call import Call, call_of
 from server.api.embeddings import embedding_of
-from server.api.paging import page_body, page_of
+from server.api.paging import PAGE_PARAMETERS, page_body, page_of
+from server.api.query import QueryParameter, takes_query
 from server.api.versions import has_paged_voices
 from server.errors import InvalidRequest
 from server.voices import Voices
 
 GENDERS = ("masculine", "feminine", "gender_neutral")
+_EXPANDABLE = ("is_starred", "embedding", "preview_file_url")
+_EXPAND = QueryParameter(
+    "expand[]", "More fields to show.", {"type": "array", "items": {"type": "string", "enum": list(_EXPANDABLE)}}
+)
 _CREATED_AT = "2026-11-23T00:00:00Z"
 """The date of the embedded voices; clients of every version require one."""
 
 
+@takes_query(
+    *PAGE_PARAMETERS,
+    QueryParameter("q", "Part of a voice's name, description or id."),
+    QueryParameter("gender", "Of the voice.", {"type": "string", "enum": list(GENDERS)}),
+    QueryParameter("language", "Language or locale of the voice."),
+    QueryParameter("is_owner", "Only voices that the caller made.", {"type": "boolean"}),
+    QueryParameter("is_starred", "No voice is.", {"type": "boolean"}),
+    _EXPAND,
+)
 async def list_voices(request: Request) -> JSONResponse:
     """A page of voices; before 2024-11-13 all of them in a bare array."""
     call = call_of(request.scope)
@@ -35,6 +49,7 @@ async def list_voices(request: Request) -> JSONResponse:
     return JSONResponse(page_body(page, has_more, [shown(voice, voices, expand) for voice in page]))
 
 
+@takes_query(_EXPAND)
 async def get_voice(request: Request) -> JSONResponse:
     """One voice by id; a well-known Cartesia id shows the voice that stands in."""
     call = call_of(request.scope)
