@@ -30,7 +30,7 @@ class Limits(BaseModel):
     max_speech_sessions: int = Field(64, ge=1, le=4096, description="Contexts that may speak at once; more get 429.")
     max_transcription_sessions: int = Field(64, ge=1, le=4096, description="Audio streams transcribed at once; more get 429.")
     max_queued_sessions: int = Field(128, ge=0, le=65536, description="Contexts that may wait for a slot; more get 429.")
-    max_queue_s: float = Field(0.1, ge=0, description="When contexts wait for so many seconds' worth of slots, more get 429.")
+    max_queue_s: float = Field(0.05, ge=0, description="Contexts that would wait longer than this for a slot get 429.")
     max_sessions_per_key: int = Field(
         0,
         ge=0,

@@ -21,8 +21,8 @@ run dry, the first of each key comes before the second of any.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 
 from server.engine.step_cost import StepCost
@@ -88,6 +88,31 @@ class Plan:
     """When to ask again if nothing happens and nobody steps."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turnover:
+    """How slots come free, for who decides whether to let somebody in."""
+
+    slots: int
+    slots_per_key: int
+    hold_s: float | None = None
+    """How long slots are held lately; unknown until the first came back."""
+    busy: Mapping[str, int] = field(default_factory=dict)
+    """Slots of each key that something is said in; the others are lent to who comes."""
+
+    def wait_s(self, key: str, waiting: Mapping[str, int]) -> float:
+        """In how long one more session of this key would have a slot, those of each key that wait counted in."""
+        if self.hold_s is None:
+            return 0.0
+        busy = self.busy.get(key, 0)
+        place = busy + waiting.get(key, 0)
+        if key and place >= self.slots_per_key:
+            return (place - self.slots_per_key + 1) * self.hold_s / max(1, busy)
+        # The key with the fewest slots comes first: of the others those count whose turn is not after this one.
+        ahead = sum(min(count, max(0, place - self.busy.get(other, 0) + 1)) for other, count in waiting.items())
+        all_busy = sum(self.busy.values())
+        return max(0, ahead + 1 - (self.slots - all_busy)) * self.hold_s / max(1, all_busy)
+
+
 @dataclass(slots=True)
 class _Entry:
     session: int
@@ -123,6 +148,7 @@ class Scheduler:
 
     def __init__(self, slots: int, policy: Policy) -> None:
         self._policy = policy
+        self._slots = slots
         self._free = list(range(slots - 1, -1, -1))
         self._entries: dict[int, _Entry] = {}
         self._cost = StepCost()
@@ -211,15 +237,9 @@ class Scheduler:
         """Sessions that have something to speak and no slot."""
         return sum(entry.slot is None and entry.segments > 0 for entry in self._entries.values())
 
-    def waits_s(self) -> dict[str, float]:
-        """For each key with sessions that wait: in how long the slots that it has will have served those."""
-        if self._hold_s is None:
-            return {}
-        waiting = Counter(entry.key for entry in self._entries.values() if entry.slot is None and entry.segments)
-        if not waiting:
-            return {}
-        held = Counter(entry.key for entry in self._entries.values() if entry.slot is not None)
-        return {key: count * self._hold_s / max(1, held[key]) for key, count in waiting.items()}
+    def turnover(self) -> Turnover:
+        busy = Counter(entry.key for entry in self._entries.values() if entry.slot is not None and entry.segments)
+        return Turnover(self._slots, self._policy.max_slots_per_key, self._hold_s, busy)
 
     def plan(self, now_s: float) -> Plan:
         """Decide for this moment. Admissions and reclaims are in effect when this returns; expiries and steps

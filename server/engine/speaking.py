@@ -1,6 +1,7 @@
 """One voice model as the event loop sees it: admission, open sessions, its worker."""
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from models.base import Synthesizer, Voice
@@ -109,9 +110,15 @@ class Speaker:
         )  # fmt: skip
 
     def _refuse_long_wait(self, key: str) -> None:
-        """Raises Busy where those who wait already have the slots of some time to come: whoever is let in beyond
-        that only hears later, and the server does no more by it."""
-        wait_s = self._synthesis.waits_s.get(key, 0.0)
+        """Raises Busy for who would wait for a slot: whoever is let in only hears later, and the server does no more
+        by it. Who was let in a moment ago counts, too, which the worker may not know yet: a step is long enough for
+        two to come at three times capacity."""
+        waiting = Counter(
+            session.request.key_id
+            for session in self._open.values()
+            if session.pushed_chars and session.times.admitted_s is None
+        )
+        wait_s = self._synthesis.turnover.wait_s(key, waiting)
         if wait_s > self._max_queue_s:
             raise Busy(
                 f"a slot would be free in about {wait_s:.1f} s; limits.max_queue_s is {self._max_queue_s:g}",

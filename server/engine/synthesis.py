@@ -43,8 +43,8 @@ class Synthesis:
         self._deliveries: list[Delivery] = []
         self.active = 0
         self.waiting = 0
-        self.waits_s: dict[str, float] = {}
-        """See `Scheduler.waits_s`; for other threads to read, as the two before it."""
+        self.turnover = scheduler.turnover()
+        """For other threads to read, as the two before it."""
 
     # --- Activity ---------------------------------------------------------------
 
@@ -98,15 +98,19 @@ class Synthesis:
             self._states[given.session].slot = None
         for given in plan.admit:
             self._admit(self._states[given.session], given.slot, now_s)
+        self._look()  # before the step, too: whoever asks for a slot while it runs is told of those just taken
         stepping = [self._states[id] for id in plan.step if id in self._states]
         if stepping:
             self._step(stepping)
         self._throttle()
-        self.active, self.waiting = self._scheduler.active, self._scheduler.waiting
-        self.waits_s = self._scheduler.waits_s()
+        self._look()
         if stepping or plan.expire:
             return 0.0
         return None if plan.wake_s is None else max(0.001, plan.wake_s - self._clock())
+
+    def _look(self) -> None:
+        self.active, self.waiting = self._scheduler.active, self._scheduler.waiting
+        self.turnover = self._scheduler.turnover()
 
     def fail(self, error: Exception) -> None:
         for state in list(self._states.values()):

@@ -110,7 +110,11 @@ class TestAdmission:
         await say(engine, "This tells how long a slot is held.")
         unread, waiting = (engine.speak(request()) for _ in range(2))
         unread.push("word " * 3000 + ".")
+        with pytest.raises(Busy, match=r"limits\.max_queue_s is 0"):
+            engine.speak(request())  # the worker does not know yet of the one before
         await until(lambda: engine.snapshot().active_sessions == 1)
+        with pytest.raises(Busy, match=r"limits\.max_queue_s is 0"):
+            engine.speak(request())  # it would be the first to wait
         waiting.push("Yes.")
         waiting.finish()
         await until(lambda: engine.snapshot().queued_sessions == 1)
@@ -193,7 +197,7 @@ class TestAdmission:
 async def cancel_at_random(sessions: int) -> None:
     """Contexts that are cancelled before, in and after their first step, finished or not, read or not."""
     model = FakeSynthesizer(max_slots=8)
-    engine = build(model)
+    engine = build(model, max_queue_s=3600.0)
     await engine.start()
     draw = random.Random(7)
 

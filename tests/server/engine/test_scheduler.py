@@ -47,15 +47,27 @@ class TestAdmission:
         for session in range(5):
             with_text(scheduler, session, 0.0)
         scheduler.plan(0.0)
-        assert scheduler.waits_s() == {}, "nothing is known before the first slot came back"
+        assert scheduler.turnover().wait_s("", {"": 3}) == 0.0, "nothing is known before the first slot came back"
         scheduler.end(0, 4.0)
-        assert scheduler.waits_s() == {"": 3 * 4.0 / 1}
+        assert scheduler.turnover().wait_s("", {"": 3}) == 3 * 4.0 / 1, "one slot is free, and three come before"
         scheduler.plan(4.0)
-        assert scheduler.waits_s() == {"": 2 * 4.0 / 2}
-        for session in (1, 2):
+        assert scheduler.turnover().wait_s("", {"": 2}) == 3 * 4.0 / 2
+        assert scheduler.turnover().wait_s("", {}) == 1 * 4.0 / 2, "who comes next waits, too, though nobody did before"
+        for session in (1, 2, 3):
             scheduler.end(session, 8.0)
         scheduler.plan(8.0)
-        assert scheduler.waits_s() == {}, "nobody waits"
+        assert scheduler.turnover().wait_s("", {}) == 0.0
+
+    def test_slots_of_silent_sessions_are_as_good_as_free(self) -> None:
+        scheduler = Scheduler(1, POLICY)
+        with_text(scheduler, 1, 0.0)
+        scheduler.plan(0.0)
+        scheduler.end(1, 4.0)
+        with_text(scheduler, 2, 4.0)
+        scheduler.plan(4.0)
+        assert scheduler.turnover().wait_s("", {}) > 0.0
+        scheduler.stepped(2, CHUNK_S, 1, 4.1)
+        assert scheduler.turnover().wait_s("", {}) == 0.0
 
     def test_silent_holder_gives_way_after_a_second(self) -> None:
         scheduler = Scheduler(1, POLICY)
@@ -222,7 +234,12 @@ class TestKeys:
         scheduler.plan(0.0)
         scheduler.end(0, 6.0)
         scheduler.plan(6.0)
-        assert scheduler.waits_s() == {"many": 2 * 6.0 / 3}
+        turnover = scheduler.turnover()
+        assert turnover.wait_s("many", {"many": 2}) == 3 * 6.0 / 3
+        assert turnover.wait_s("few", {"many": 2}) == 0.0, "a slot is left for other keys"
+        with_text(scheduler, 20, 6.0, key="few")
+        scheduler.plan(6.0)
+        assert scheduler.turnover().wait_s("third", {"many": 2}) == 1 * 6.0 / 4, "and who has none is next"
 
     def test_callers_without_a_key_may_take_all(self) -> None:
         scheduler = Scheduler(4, Policy(idle_s=30, stall_s=10, max_slots_per_key=1))
