@@ -269,6 +269,7 @@ def _http_server(services: "Services") -> "uvicorn.Server":
     import uvicorn
 
     from server.api.app import build_app
+    from server.api.connection import HttpConnection
 
     settings = services.settings
 
@@ -287,7 +288,7 @@ def _http_server(services: "Services") -> "uvicorn.Server":
             ws_per_message_deflate=False,
             ws_max_size=MAX_MESSAGE_BYTES,
             loop="uvloop",
-            http="httptools",
+            http=HttpConnection,
             lifespan="off",
             ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,

@@ -19,6 +19,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from server.api.auth import OPEN_PATHS, authenticate, hide_query_keys
 from server.api.call import Call, attach
+from server.api.connection import cut
 from server.api.problems import error_response, told_to_client
 from server.api.versions import parse_version
 from server.engine.limits import Places
@@ -87,11 +88,12 @@ class Gate:
                 # uvicorn closes the connection on the next turn of the loop, and logs an error if we return before that.
                 await asyncio.sleep(0)
             return
-        # Nothing can be said any more. Returning without the end of the body makes the
-        # HTTP server cut the connection, so the client sees that it is incomplete.
+        # Nothing can be said any more, but the client is to see that the answer is incomplete.
         _log.warning("request %s failed after its answer began: %s", answer.request_id, problem.message)
         if scope["type"] == "websocket":
             await answer.send({"type": "websocket.close", "code": problem.websocket_close})
+        else:
+            await cut(scope, receive)
 
 
 class _Answer:

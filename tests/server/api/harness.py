@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
 from server.api.app import build_app
+from server.api.connection import HttpConnection
 from server.catalog import build_catalog
 from server.config import Limits, Settings
 from server.engine.cloning import Cloning
@@ -122,7 +123,7 @@ class ApiServer:
         services = Services(face, voices, catalog, self.keys, self.settings, self.metrics, pronunciations, cloning)
         config = uvicorn.Config(
             build_app(services), ws="websockets-sansio", lifespan="off", access_log=False,
-            ws_per_message_deflate=False, log_config=None, log_level="warning",
+            ws_per_message_deflate=False, http=HttpConnection, log_config=None, log_level="warning",
         )  # fmt: skip
         listener = bind("127.0.0.1", 0, "--port", self.settings.limits.stall_timeout_s)
         self._server = server = uvicorn.Server(config)

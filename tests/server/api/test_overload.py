@@ -78,10 +78,9 @@ def test_sockets_of_one_key_leave_room_for_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/tts/bytes", "/tts/sse"])
-def test_who_never_reads_costs_no_connection_either(tmp_path: Path, path: str) -> None:
-    """What the kernel could not deliver is dropped with the connection, not kept for as long as the client lives."""
-    if not hasattr(socket, "TCP_USER_TIMEOUT"):
-        pytest.skip("this system has no TCP_USER_TIMEOUT")
+def test_who_never_reads_costs_no_connection_either(tmp_path: Path, path: str, caplog: pytest.LogCaptureFixture) -> None:
+    """What could not be delivered is dropped with the connection, not kept for as long as the client lives; and that
+    is no error of the server."""
     with serving(tmp_path, limits=Limits(stall_timeout_s=0.4)) as server:
         client = _connect(server)
         client.sendall(_request(path))
@@ -93,6 +92,27 @@ def test_who_never_reads_costs_no_connection_either(tmp_path: Path, path: str) -
             time.sleep(0.01)
         server.wait_idle()
         client.close()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize("path", ["/tts/bytes", "/tts/sse"])
+@pytest.mark.parametrize("leave", [socket.SHUT_WR, socket.SHUT_RDWR, None])
+def test_who_leaves_after_the_first_audio_is_no_failure(
+    tmp_path: Path, path: str, leave: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By saying that no more comes, and never reading again, or by closing."""
+    with serving(tmp_path, limits=Limits(stall_timeout_s=0.4)) as server:
+        client = _connect(server)
+        client.sendall(_request(path))
+        assert client.recv(4096)
+        client.close() if leave is None else client.shutdown(leave)
+        server.wait_idle()
+        start_s = time.perf_counter()
+        while server.connections:
+            assert time.perf_counter() - start_s < 15, "the connection is still open"
+            time.sleep(0.01)
+        client.close()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize("path", ["/tts/bytes", "/tts/sse"])
