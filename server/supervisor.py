@@ -11,17 +11,15 @@ import contextlib
 import json
 import logging
 import os
-import shutil
 import signal
-import socket
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from server.config import ConfigError, Settings
 from server.main import bind
+from server.run_folder import run_folder
 
 RESTART_S = 1.0
 GRACE_S = 15.0
@@ -39,15 +37,19 @@ async def supervise(settings: Settings, announce: Callable[[dict[str, Any]], Non
 
     ``announce`` gets what they say about themselves once they serve.
     """
-    folder = Path(tempfile.mkdtemp(prefix="descant-"))
+    with run_folder() as (folder, used):
+        await _supervise(settings, announce, folder, used)
+
+
+async def _supervise(settings: Settings, announce: Callable[[dict[str, Any]], None], folder: Path, used: int) -> None:
     listener = bind(settings.host, settings.port, "--port", settings.limits.stall_timeout_s)
     listener.listen(2048)
     environment = {**_environment(settings, folder / "engine.sock"), "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics")}
     (folder / "metrics").mkdir()
-    engine = _Child("engine", environment | {"DESCANT_ROLE": "engine"}, settings.limits.drain_s)
+    engine = _Child("engine", environment | {"DESCANT_ROLE": "engine"}, settings.limits.drain_s, (used,))
     as_gateway = {"DESCANT_ROLE": "gateway", "DESCANT_LISTEN_FD": str(listener.fileno())}
     gateways = [
-        _Child(f"gateway {number}", environment | as_gateway, settings.limits.drain_s, listener)
+        _Child(f"gateway {number}", environment | as_gateway, settings.limits.drain_s, (used, listener.fileno()))
         for number in range(1, settings.gateways + 1)
     ]
     running = asyncio.create_task(_run(engine, gateways, announce))
@@ -60,7 +62,6 @@ async def supervise(settings: Settings, announce: Callable[[dict[str, Any]], Non
         await asyncio.gather(*(gateway.stop() for gateway in gateways))
         await engine.stop()
         listener.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _run(engine: "_Child", gateways: Sequence["_Child"], announce: Callable[[dict[str, Any]], None]) -> None:
@@ -73,13 +74,12 @@ async def _run(engine: "_Child", gateways: Sequence["_Child"], announce: Callabl
 class _Child:
     """One process of the server."""
 
-    def __init__(
-        self, name: str, environment: Mapping[str, str], drain_s: float, inherited: socket.socket | None = None
-    ) -> None:
+    def __init__(self, name: str, environment: Mapping[str, str], drain_s: float, inherited: Sequence[int]) -> None:
+        """``inherited``: file descriptors."""
         self._name = name
         self._environment = environment
         self._stop_s = drain_s + GRACE_S
-        self._inherited = (inherited.fileno(),) if inherited else ()
+        self._inherited = inherited
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> dict[str, Any]:
