@@ -64,8 +64,10 @@ def test_a_wrong_setting_fails_before_torch_is_imported(tmp_path: Path) -> None:
 
 
 def test_importing_the_server_changes_nothing_global() -> None:
+    """But that ONNX Runtime keeps to itself, which it has to be told before it is imported: see `models`."""
     program = (
         "import os, sys, threading, torch\n"
+        "os.environ['ORT_DISABLE_TELEMETRY'] = '1'\n"
         "before = (torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype(), dict(os.environ))\n"
         "import server.main, server.engine.engine, models.registry, models.conv_tts.model, models.whisper.model\n"
         "after = (torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype(), dict(os.environ))\n"
