@@ -34,7 +34,7 @@ class Stabilizer:
         if not in_pause:
             agreed = min(agreed, len(words) - 1)
         before = len(self.committed)
-        if agreed > before and self._extends(words):
+        if agreed > before and self.allows(words):
             self.committed.extend(words[before:agreed])
         return len(self.committed) > before
 
@@ -42,6 +42,6 @@ class Stabilizer:
         """All words of the last decoding behind those that are committed already."""
         return [*self.committed, *words[len(self.committed) :]]
 
-    def _extends(self, words: Sequence[str]) -> bool:
-        """A decoding that contradicts what was shown cannot add to it."""
+    def allows(self, words: Sequence[str]) -> bool:
+        """Whether a decoding agrees with what is committed: one that contradicts it cannot add to it."""
         return all(spelling(a) == spelling(b) for a, b in zip(self.committed, words, strict=False))

@@ -30,15 +30,19 @@ class TranscriptText:
         self._updated_words = 0
         self._in_turn = False
 
-    @property
-    def prefix(self) -> str:
-        """Text that a decoding of the open window must start with: in a turn nothing shown is taken back."""
-        return " ".join(self._stabilizer.committed) if self._request.turns is not None else ""
+    def prefix(self, window: Window) -> str:
+        """Text that a decoding of the open window must start with: in a turn nothing shown is taken back, and of
+        interim transcripts only the end is decoded anew, but not of one whose text may become the final one."""
+        if self._request.turns is None and (window.is_final or window.in_pause):
+            return ""
+        return " ".join(self._stabilizer.committed)
 
     def partial(self, window: Window, hypothesis: Hypothesis) -> list[TranscriptEvent]:
         heard = hypothesis.text.split()
+        if self._request.turns is None and not self._stabilizer.allows(heard):
+            self._stabilizer = Stabilizer()
+        grew = self._stabilizer.update(heard, window.in_pause)
         if self._request.turns is not None:
-            grew = self._stabilizer.update(heard, window.in_pause)
             return self._update(window, self._turn_words + self._stabilizer.committed) if grew else []
         # Half a word is there where the audio ends within speech: shown as well, six times as many were changed later.
         words = heard if window.in_pause else heard[:-1]
@@ -53,7 +57,7 @@ class TranscriptText:
             self._turn_words += self._stabilizer.finish(heard)
             self._stabilizer = Stabilizer()
             return self._update(window, self._turn_words)
-        self._interim = []
+        self._stabilizer, self._interim = Stabilizer(), []
         if not heard:
             return []
         event = self._transcript(window, heard, hypothesis, is_final=True)

@@ -112,6 +112,8 @@ class Transcription:
         self._events: dict[HearingSession, list[TranscriptEvent]] = {}
         self._deliveries: list[Delivery] = []
         self._cost = DEFAULT_COST
+        self._partial_s = 0.0
+        """What one partial decoding takes, lately."""
         self._hop_s = HOP_S
 
     # --- Activity ---------------------------------------------------------------
@@ -223,7 +225,7 @@ class Transcription:
             RecognitionWindow(
                 job.window.pcm,
                 language=job.hearing.session.request.language,
-                prefix=job.hearing.text.prefix if job.window is self._open_window(job) else "",
+                prefix=job.hearing.text.prefix(job.window) if job.window is self._open_window(job) else "",
                 want_words=job.hearing.session.request.want_words or len(job.window.phrases) > 1,
                 keyterms=job.hearing.session.request.keyterms,
             )
@@ -263,7 +265,7 @@ class Transcription:
         window = job.window
         at_samples = uncovered_pause(
             window.phrases, hypothesis.words, self._rate_hz,
-            is_whole=window.is_final or window.in_pause, keep_start=bool(job.hearing.text.prefix),
+            is_whole=window.is_final or window.in_pause, keep_start=bool(job.hearing.text.prefix(window)),
         )  # fmt: skip
         if at_samples is None:
             return False
@@ -282,13 +284,12 @@ class Transcription:
         self._on_step(len(jobs), took_s, audio_s)
         if audio_s > 0.0:
             self._cost += COST_SMOOTHING * (took_s / audio_s - self._cost)
-        partial_s = sum(len(job.window.pcm) for job in jobs if not job.window.is_final) / self._rate_hz
-        if partial_s > 0.0:
+        partials = sum(not job.window.is_final for job in jobs)
+        if partials == len(jobs):
             # All open windows are decoded once per hop; that must not take more than its share of the time.
-            talking = max(1, len(self._hearings))
-            rows = max(1, sum(not job.window.is_final for job in jobs))
-            per_hop_s = self._cost * partial_s / rows * talking
-            self._hop_s = min(MAX_HOP_S, max(HOP_S, per_hop_s / PARTIAL_SHARE))
+            self._partial_s += COST_SMOOTHING * (took_s / partials - self._partial_s)
+            talking = sum(hearing.cutter.speaking for hearing in self._hearings.values())
+            self._hop_s = min(MAX_HOP_S, max(HOP_S, self._partial_s * talking / PARTIAL_SHARE))
 
     # --- results ----------------------------------------------------------------
 

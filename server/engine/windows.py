@@ -118,6 +118,10 @@ class WindowCutter:
             self._turns.settings = settings
 
     @property
+    def speaking(self) -> bool:
+        return self._ends.speaking
+
+    @property
     def has_input(self) -> bool:
         return bool(self._inputs)
 
