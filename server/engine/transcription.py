@@ -43,8 +43,10 @@ BATCH_BUDGET_S = 0.3
 DEFAULT_COST = 0.02
 """Seconds of model time per second of audio, before anything was measured."""
 COST_SMOOTHING = 0.2
-PARTIAL_SHARE = 0.5
-"""Share of the worker's time that partial decodings may take before their hop grows."""
+PARTIAL_SHARE = 0.8
+"""Share of the worker's time that partial decodings may take before their hop grows. Final ones come first, and a step
+with partial ones is short: 8 paced streams on one core had a partial lag p95 of 1.25 s at 0.5 and 0.82 s at 0.8, a final
+latency p95 of 255 and 239 ms."""
 
 
 @dataclass(slots=True, eq=False)
