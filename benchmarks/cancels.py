@@ -63,8 +63,9 @@ class _Download:
         self._writer.write(post(self._server, self._path, LONG_TEXT))
 
     async def give_up(self) -> None:
-        if self._writer is not None:
+        if self._writer is not None and self._reading is not None:
             self._writer.transport.abort()
+            await self._reading
 
 
 async def _read_on(reader: asyncio.StreamReader) -> None:
