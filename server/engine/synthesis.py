@@ -98,17 +98,17 @@ class Synthesis:
             self._states[given.session].slot = None
         for given in plan.admit:
             self._admit(self._states[given.session], given.slot, now_s)
-        self._look()  # before the step, too: whoever asks for a slot while it runs is told of those just taken
+        self._publish()  # before the step, too: whoever asks for a slot while it runs is told of those just taken
         stepping = [self._states[id] for id in plan.step if id in self._states]
         if stepping:
             self._step(stepping)
         self._throttle()
-        self._look()
+        self._publish()
         if stepping or plan.expire:
             return 0.0
         return None if plan.wake_s is None else max(0.001, plan.wake_s - self._clock())
 
-    def _look(self) -> None:
+    def _publish(self) -> None:
         self.active, self.waiting = self._scheduler.active, self._scheduler.waiting
         self.turnover = self._scheduler.turnover()
 

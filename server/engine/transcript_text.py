@@ -12,7 +12,7 @@ class TranscriptText:
     """Joins texts: each transcript is what is new since the last final one, each turn update the whole turn.
 
     A turn's text only grows, so its words wait until two decodings agree on them. Interim transcripts take each
-    other's place, so they show the newest decoding: words come 0.42 s after they were said, not 0.81 (p50; p90 0.69
+    other's place, so they show the newest decoding: words come 0.43 s after they were said, not 0.81 (p50; p90 0.72
     and 1.28), and 11 % of those shown are changed later, not 4 (`benchmarks.streaming_recognition`).
     """
 

@@ -57,6 +57,19 @@ class TestInterimTranscripts:
         assert texts(text.final(window(1.0, is_final=True), said("the cat"))) == ["the cat"]
         assert texts(text.partial(window(1.0), said("the dog"))) == [" the"]
 
+    def test_only_the_end_is_decoded_anew_but_never_of_what_may_be_final(self) -> None:
+        text = interim_text()
+        for seconds, heard in ((1.0, "the captain"), (1.5, "the captain sat"), (2.0, "the captain sat down")):
+            text.partial(window(seconds), said(heard))
+        assert text.prefix(window(2.5)) == "the captain sat"
+        assert text.prefix(window(2.5, in_pause=True)) == text.prefix(window(2.5, is_final=True)) == ""
+
+    def test_a_decoding_that_contradicts_what_would_be_kept_is_believed(self) -> None:
+        text = interim_text()
+        for seconds, heard in ((1.0, "the cap tin"), (1.5, "the cap tin sat"), (2.0, "the captain sat")):
+            text.partial(window(seconds, in_pause=heard == "the captain sat"), said(heard))
+        assert text.prefix(window(2.5)) == ""
+
 
 class TestTurns:
     def test_a_word_shows_once_two_decodings_agree(self) -> None:
