@@ -31,8 +31,8 @@ HOLD_SMOOTHING = 0.1
 """Weight of the session that gave its slot back last in how long slots are held."""
 FIRST_STEPS_IN_A_ROW = 2
 """Steps for rows without audio before it is the turn of those that would run dry meanwhile."""
-WORTHWHILE_BASES = 4
-"""A step lasts at least so many times what an empty one costs; shorter ones would be mostly overhead."""
+WORTHWHILE_BASES = 2
+"""A step may last so many times what an empty one costs; shorter ones would be mostly overhead."""
 
 
 class Expiry(Enum):
@@ -328,7 +328,8 @@ class Scheduler:
     def _fill(self, chosen: list[_Entry], candidates: Sequence[_Entry], budget_s: float) -> list[_Entry]:
         """Add the candidates, in their order, as far as the step stays within its budget; at least one row."""
         rows = list(chosen)
-        budget_s = max(budget_s, WORTHWHILE_BASES * self._cost.base_s)
+        if candidates and not rows:
+            budget_s = max(budget_s, WORTHWHILE_BASES * self._cost.base_s(1, int(candidates[0].first_audio_s is None)))
         first_rows, longest_s = self._load(rows)
         for entry in candidates:
             chunk_s = max(longest_s, self._cost.chunk_s(entry.chunks))

@@ -9,8 +9,10 @@ FORGETTING = 0.1
 """Weight of the newest step: a neighbour that takes the processor is noticed after some ten steps."""
 PROPORTIONAL = 0.01
 """How strongly `SHARE_OF_LOAD` is believed where loads hardly differ, as a relative variance of them."""
-SHARE_OF_LOAD = 0.75
+SHARE_OF_LOAD = 0.9
 """Part of a step's cost that is taken to grow with its load as long as only like steps were seen."""
+LEAST_SHARE_OF_LOAD = 0.5
+"""The same, whatever was seen: one step that was slow by chance would else make the next burst look free."""
 FIRST_ROW_S = 0.005
 """A first audio, before anything was measured."""
 AUDIO_COST = 0.05
@@ -27,6 +29,9 @@ class CostLine:
     Where the loads seen hardly differ nothing can be known of the base. Then a
     guess counts: taking all of the cost as base would make the next burst one
     endless step, taking all as load would never try a larger one.
+
+    The base is at most half of the mean step. A schedule that makes steps twice their base therefore never makes
+    them longer than they are for that reason alone.
     """
 
     def __init__(self, slope: float) -> None:
@@ -48,7 +53,8 @@ class CostLine:
         variance = max(0.0, self._load_squared - self._mean_load**2)
         covariance = self._product - self._mean_load * self._mean_s
         # A base below zero would make small steps free, a slope below zero large ones.
-        self.slope = min(proportional, max(0.0, (covariance + doubt * SHARE_OF_LOAD * proportional) / (variance + doubt)))
+        fitted = (covariance + doubt * SHARE_OF_LOAD * proportional) / (variance + doubt)
+        self.slope = min(proportional, max(LEAST_SHARE_OF_LOAD * proportional, fitted))
         self.base_s = self._mean_s - self.slope * self._mean_load
 
 
@@ -60,10 +66,10 @@ class StepCost:
         self._going_on = CostLine(AUDIO_COST)
         self._chunks_s: list[float] = []
 
-    @property
-    def base_s(self) -> float:
-        """What a step costs whatever is in it."""
-        return max(self._first.base_s, self._going_on.base_s)
+    def base_s(self, rows: int, first_rows: int) -> float:
+        """What a step of such rows costs whatever is in it."""
+        first_s = self._first.base_s if first_rows else 0.0
+        return max(first_s, self._going_on.base_s) if rows > first_rows else first_s
 
     def chunk_s(self, chunks_given: int) -> float:
         """Audio in the next chunk of a slot that has given so many."""
@@ -80,14 +86,9 @@ class StepCost:
 
     def of(self, rows: int, first_rows: int, longest_s: float) -> float:
         """Seconds that a step should take; ``first_rows`` of its rows begin to speak."""
-        base_s = 0.0
-        if first_rows:
-            base_s = self._first.base_s
-        if rows > first_rows:
-            base_s = max(base_s, self._going_on.base_s)
-        return (
-            base_s + self._first.slope * first_rows + self._going_on.slope * self._beyond_first_s(rows, first_rows, longest_s)
-        )
+        beyond_s = self._beyond_first_s(rows, first_rows, longest_s)
+        base_s = self.base_s(rows, first_rows)
+        return base_s + self._first.slope * first_rows + self._going_on.slope * beyond_s
 
     def measured(self, rows: int, first_rows: int, longest_s: float, took_s: float) -> None:
         """A step took that long. The part that is less sure is blamed: that of the rows there are more of."""
