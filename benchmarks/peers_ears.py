@@ -15,7 +15,7 @@ from benchmarks.word_error_rate import word_errors
 from models.base import RecognitionWindow
 from models.whisper.decoding import LENGTH_POWER, TOKENS_AT_LEAST, TOKENS_PER_SECOND
 from models.whisper.features import log_mel
-from models.whisper.model import EMBEDDED, PADDING_STEP_S, load
+from models.whisper.model import EMBEDDED, load, padded_frames
 from models.whisper.tokenizer import WhisperTokenizer
 
 Engine = Callable[[Floats], str]
@@ -73,8 +73,7 @@ def short_ctranslate2(folder: Path, weights: str, beams: int) -> Engine:
 
     def read(pcm: Floats) -> str:
         mel = log_mel(pcm)
-        step = PADDING_STEP_S * 50
-        mel = np.pad(mel, ((0, -len(mel) % step), (0, 0)))
+        mel = np.pad(mel, ((0, padded_frames(len(mel), 50) - len(mel)), (0, 0)))
         result = model.generate(
             model.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(mel.T[None]))),
             [start],

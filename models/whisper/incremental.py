@@ -32,6 +32,8 @@ class DecoderState:
     """How many of a row's first columns stand for nothing, [W * R]; None: none of any row."""
     sources: list[tuple[Tensor, Tensor]]
     """Keys and values of the audio by layer, [W, H, T, D]."""
+    watched_keys: Tensor | None
+    """Those keys that the watched heads look at, scaled, [W, watched, D, T]; None where none are watched."""
     source_mask: Tensor | None
     """True where a window may be looked at, [W, 1, 1, T]; None: everywhere."""
     looked_at: list[int] | None = None
@@ -45,6 +47,7 @@ class DecoderState:
         if windows is not None:
             index = torch.tensor(windows, device=self.past.device)
             self.sources = [(keys[index], values[index]) for keys, values in self.sources]
+            self.watched_keys = None if self.watched_keys is None else self.watched_keys[index]
             self.source_mask = None if self.source_mask is None else self.source_mask[index]
 
     def next_columns(self, count: int) -> None:
@@ -102,7 +105,12 @@ class IncrementalDecoder:
         sources = [layer.source_attention.keys_values(states) for layer in self._layers]
         windows, heads, _, size = sources[0][0].shape
         past = states.new_zeros(len(self._layers), 2, windows, heads, 0, size)
-        return DecoderState(past, 0, pads, sources, mask)
+        watched = [
+            keys.index_select(1, layer.watched).transpose(2, 3) / size**0.5
+            for layer, (keys, _) in zip(self._layers, sources, strict=True)
+            if layer.watched is not None
+        ]
+        return DecoderState(past, 0, pads, sources, torch.cat(watched, dim=1) if watched else None, mask)
 
     def step(self, tokens: Tensor, state: DecoderState) -> Tensor:
         """Tokens [W * R, N] that follow what the state holds to what `logits` takes, [W * R, N, C]; the state is written."""
@@ -117,12 +125,12 @@ class IncrementalDecoder:
             x = x + _self_attention(layer, x, past[..., first : state.columns, :], past[..., : state.columns, :], mask)
             update, queries = _source_attention(layer, x, source, state.source_mask)
             if layer.watched is not None:
-                watching.append(_looks(layer.watched, queries[:, :, count - 1 :: count], source[0], state.source_mask))
+                watching.append(queries[:, :, count - 1 :: count].index_select(1, layer.watched))
             x = x + update
             norm, widen, narrow = layer.feed_forward
             x = x + F.linear(F.gelu(F.linear(F.layer_norm(x, x.shape[-1:], *norm), *widen)), *narrow)
         if watching:
-            state.looked_at = torch.cat(watching, dim=1).mean(dim=1).argmax(-1).flatten().tolist()
+            state.looked_at = _looked_at(torch.cat(watching, dim=1), state)
         return F.layer_norm(x, x.shape[-1:], *self._norm)
 
     def logits(self, x: Tensor, tokens: int | None = None) -> Tensor:
@@ -145,10 +153,9 @@ def _self_attention(layer: _Layer, x: Tensor, newest: Tensor, past: Tensor, mask
     """The update of x [B, N, C]; ``newest`` [2, B, H, N, D] is where its keys and values go, ``past`` what it looks at."""
     norm, joined, out = layer.projections
     three = F.linear(F.layer_norm(x, x.shape[-1:], *norm), *joined).view(*x.shape[:2], 3, layer.head_count, -1)
-    queries, keys, values = three.permute(2, 0, 3, 1, 4).unbind()
-    newest[0].copy_(keys)
-    newest[1].copy_(values)
-    heard = F.scaled_dot_product_attention(queries, past[0], past[1], mask)
+    three = three.permute(2, 0, 3, 1, 4)
+    newest.copy_(three[1:])
+    heard = F.scaled_dot_product_attention(three[0], past[0], past[1], mask)
     return F.linear(heard.transpose(1, 2).reshape(x.shape), *out)
 
 
@@ -161,10 +168,10 @@ def _source_attention(layer: _Layer, x: Tensor, source: tuple[Tensor, Tensor], m
     return F.linear(heard.transpose(1, 2).reshape(x.shape), *out), queries
 
 
-def _looks(heads: Tensor, queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
-    """What some heads look at, [W, heads, R, T], from queries [W, H, R, D]."""
-    if len(heads) < keys.shape[1]:
-        queries, keys = queries.index_select(1, heads), keys.index_select(1, heads)
-    scores = queries @ keys.transpose(2, 3) / keys.shape[-1] ** 0.5
-    weights: Tensor = (scores if mask is None else scores.masked_fill(~mask, -torch.inf)).softmax(-1)
-    return weights
+def _looked_at(queries: Tensor, state: DecoderState) -> list[int]:
+    """The position that the watched heads look at most, of each row, from their queries [W, watched, R, D]."""
+    assert state.watched_keys is not None
+    scores = queries @ state.watched_keys
+    weights = (scores if state.source_mask is None else scores.masked_fill(~state.source_mask, -torch.inf)).softmax(-1)
+    positions: list[int] = weights.mean(dim=1).argmax(-1).flatten().tolist()
+    return positions

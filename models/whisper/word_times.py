@@ -5,6 +5,7 @@ over tokens, median-filtered over time, averaged; then dynamic time warping (Gio
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -57,29 +58,27 @@ def _median_filter(x: Floats) -> Floats:
         return x
     padded = np.pad(x, ((0, 0),) * (x.ndim - 1) + ((half, half),), mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_WIDTH, axis=-1)
-    filtered: Floats = np.median(windows, axis=-1).astype(np.float32)
+    filtered: Floats = np.partition(windows, half, axis=-1)[..., half]  # a quarter of the time of np.median
     return filtered
 
 
 def warp(cost: Floats) -> list[tuple[int, int]]:
     """The cheapest monotone path through [N, T] from corner to corner, as (token, position) pairs.
 
-    Works along antidiagonals, so that NumPy does the inner loop.
+    A whole row at once: the cheapest way to a place along its row is the cheapest place to enter the row before it, which is a
+    running minimum. A row has some hundred places, a text some ten rows.
     """
     rows, columns = cost.shape
     total = np.full((rows + 1, columns + 1), np.inf, np.float64)
     total[0, 0] = 0.0
-    move = np.zeros((rows + 1, columns + 1), np.int8)
-    for diagonal in range(2, rows + columns + 1):
-        i = np.arange(max(1, diagonal - columns), min(rows, diagonal - 1) + 1)
-        j = diagonal - i
-        candidates = np.stack([total[i - 1, j - 1], total[i - 1, j], total[i, j - 1]])
-        move[i, j] = candidates.argmin(axis=0)
-        total[i, j] = cost[i - 1, j - 1] + candidates.min(axis=0)
+    for i in range(1, rows + 1):
+        along = np.cumsum(cost[i - 1], dtype=np.float64)
+        enter = np.minimum(total[i - 1, :-1], total[i - 1, 1:])
+        total[i, 1:] = np.minimum.accumulate(enter - along + cost[i - 1]) + along
     path = []
     i, j = rows, columns
     while i > 0 and j > 0:
         path.append((i - 1, j - 1))
-        step = move[i, j]
-        i, j = (i - 1, j - 1) if step == 0 else (i - 1, j) if step == 1 else (i, j - 1)
+        ways = (total[i - 1, j - 1], i - 1, j - 1), (total[i - 1, j], i - 1, j), (total[i, j - 1], i, j - 1)
+        _, i, j = min(ways, key=itemgetter(0))
     return path[::-1]

@@ -81,6 +81,16 @@ def check_words(hypothesis: Hypothesis, seconds: float) -> None:
     assert all(0.0 < word.probability <= 1.0 for word in hypothesis.words)
 
 
+def test_speech_cut_off_at_whole_seconds_has_a_rest_too(ears: Recognizer, spoken: list[Floats]) -> None:
+    """Windows are made whole seconds long: one that is already was read without a rest, and went on with words not said."""
+    said = "".join(scored_words(SENTENCES[1]))
+    for cut_s in (0.99, 1.0, 1.01):
+        heard = ears.step([RecognitionWindow(spoken[1][: round(cut_s * 16_000)])])[0]
+        assert not heard.retried
+        assert heard.mean_log_probability > -0.6, heard
+        assert len("".join(scored_words(heard.text))) < len(said), heard
+
+
 def test_word_times_are_monotone_and_inside(ears: Recognizer, spoken: list[Floats]) -> None:
     for pcm, hypothesis in zip(spoken, ears.step([RecognitionWindow(p, want_words=True) for p in spoken]), strict=True):
         assert hypothesis.words
@@ -168,7 +178,7 @@ def test_a_text_that_was_cut_off_is_tried_again_at_full_length(tmp_path: Path, m
     monkeypatch.setattr(recognizer, "_read", read)
     windows = [RecognitionWindow(np.zeros(n, np.float32)) for n in (16_000, 30_000, 50_000)]
     texts = [(h.text, h.truncated, h.retried) for h in recognizer.step(windows)]
-    assert seconds == [[1, 2, 4], [recognizer.info.max_window_s]]
+    assert seconds == [[2, 3, 4], [recognizer.info.max_window_s]]
     assert texts == [("16000 1", False, False), ("30000 1", False, False), ("50000 1", True, True)]
     seconds.clear()
     monkeypatch.setattr(recognizer, "_read", lambda w, f: [replace(h, truncated=len(seconds) == 1) for h in read(w, f)])
