@@ -96,6 +96,14 @@ if '$device' == 'cuda' and not found:
 cat "$out/machine.log"
 ((failures == 0)) || exit 1
 
+# random_ears LIMIT_S SHAPE TOKENS STREAMS UTTERANCES: ears of a published size without its weights.
+random_ears() {
+  local folder=$out/random-whisper
+  step random_whisper 40 "$python" -m benchmarks.random_whisper "$folder" --shape "$2" --tokens "$3"
+  DESCANT_RECOGNITION_FOLDER=$folder bench random_ears "$1" stt --streams "$4" --utterances "$5" --clients "$clients"
+  rm -rf "$folder"
+}
+
 # Thousands of sockets, and room for the largest loads below; all sessions are of one key, which may take 7 of 8 slots.
 ulimit -n "$(ulimit -Hn)"
 export DESCANT_LIMITS__MAX_SPEECH_SESSIONS=2400 DESCANT_LIMITS__MAX_TRANSCRIPTION_SESSIONS=320
@@ -103,16 +111,18 @@ export DESCANT_DATA_DIR=$out/data
 
 if [[ $device == cuda ]]; then
   clients=$(($(nproc) > 4 ? $(nproc) / 2 : 2))
-  step gpu_tests 100 "$python" -m pytest -q -m gpu -p no:cacheprovider tests
-  step op_speed 80 "$python" -m benchmarks.op_speed --device cuda --output "$out/op_speed.jsonl"
-  bench voice_closed 80 tts --streams 1,2,4,8,12,16,64,256 --requests 200 --clients "$clients"
+  step gpu_tests 80 "$python" -m pytest -q -m gpu -p no:cacheprovider tests
+  step op_speed 60 "$python" -m benchmarks.op_speed --device cuda --output "$out/op_speed.jsonl"
+  bench voice_closed 60 tts --streams 1,2,4,8,12,16,64,256 --requests 200 --clients "$clients"
   server_options+=(--no-cuda-graphs) # the same rows as above, but kernels are launched one by one
-  bench voice_no_graphs 45 tts --streams 1,16,256 --requests 200 --clients "$clients"
+  bench voice_no_graphs 30 tts --streams 1,16,256 --requests 200 --clients "$clients"
   server_options=(--device "$device")
-  bench voice_open 50 tts --rate 10,50,200 --requests 400 --clients "$clients"
-  bench voice_paced 120 tts --paced 256,512,1024,2048 --clients "$clients"
-  bench ears 110 stt --streams 1,16,64,256 --utterances 3 --clients "$clients"
+  bench voice_open 40 tts --rate 10,50,200 --requests 400 --clients "$clients"
+  bench voice_paced 100 tts --paced 256,512,1024,2048 --clients "$clients"
+  bench ears 60 stt --streams 16,256 --utterances 2 --clients "$clients"
+  random_ears 90 large-v3-turbo 24 16,64,256 2
 else
+  clients=1
   # The smallest limits that take these loads: a CPU would warm thousands of slots for minutes.
   export DESCANT_LIMITS__MAX_SPEECH_SESSIONS=8 DESCANT_LIMITS__MAX_TRANSCRIPTION_SESSIONS=8 OMP_NUM_THREADS=1
   step gpu_tests 150 "$python" -m pytest -q -m gpu -p no:cacheprovider tests/kernels
@@ -124,6 +134,7 @@ else
   bench voice_open 60 tts --rate 2 --requests 6
   bench voice_paced 90 tts --paced 2 --requests 2 --clients 2
   bench ears 90 stt --streams 1,2 --utterances 1
+  random_ears 90 tiny 8 1 1
 fi
 rm -rf "$out/data"
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("descant")
 
 MAX_BATCH_WINDOWS = 16
+MAX_BATCH_WINDOWS_ON_A_CARD = 64
+"""A card has room for them; not measured yet. What a step takes bounds the batch sooner (`choose_jobs`)."""
 UNSENT_BYTES = 16 * 1024
 """What the kernel takes for a client beyond what is on its way, before it asks for no more: a quarter of a second of
 audio, or more."""
@@ -81,7 +83,8 @@ def load_ears(settings: Settings, device: str) -> "Recognizer":
     from models.registry import load_recognizer
 
     try:
-        return load_recognizer(settings.recognition_model, device, MAX_BATCH_WINDOWS, settings.recognition_folder)
+        windows = MAX_BATCH_WINDOWS if device == "cpu" else MAX_BATCH_WINDOWS_ON_A_CARD
+        return load_recognizer(settings.recognition_model, device, windows, settings.recognition_folder)
     except (ValueError, OSError) as error:
         if settings.recognition_folder is None:
             raise

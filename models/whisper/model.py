@@ -122,16 +122,19 @@ def padded_frames(frames: int, frames_per_second: int) -> int:
 class WhisperRecognizer:
     """Implements `models.base.Recognizer`; stateless between steps."""
 
-    def __init__(self, folder: Path, device: str, max_batch: int, beams: int = BEAMS) -> None:
+    def __init__(self, folder: Path, device: str, max_batch: int, beams: int = BEAMS, dtype: torch.dtype | None = None) -> None:
         self.tokenizer = WhisperTokenizer(folder / "tokenizer.json")
         self.checkpoint = read_checkpoint(folder, self.tokenizer)
         self._device = torch.device(device)
         self._starts_outside_words = self.tokenizer.starts_outside_words()
         self._tries: OrderedDict[tuple[str, ...], TermTrie] = OrderedDict()
         self._beams = beams
-        self.network = Whisper(self.checkpoint.config)
+        self._dtype = dtype or (torch.float32 if device == "cpu" else torch.float16)
+        with torch.device("meta"):
+            self.network = Whisper(self.checkpoint.config)
+        self.network.to(self._dtype).to_empty(device=self._device)
         load_weights(folder / "model.safetensors", self.network)
-        self.network.eval().requires_grad_(False).to(self._device)
+        self.network.eval().requires_grad_(False)
         self._decoder = IncrementalDecoder(self.network.decoder, self.checkpoint.alignment_heads)
         self._info = RecognizerInfo(
             family="whisper",
@@ -201,7 +204,7 @@ class WhisperRecognizer:
         mel = np.zeros((len(rows), max(frames), settings.mel_bands), np.float32)
         for index, row in enumerate(rows):
             mel[index, : len(row)] = row[:limit]
-        return torch.from_numpy(mel).to(self._device), torch.tensor(frames, device=self._device)
+        return torch.from_numpy(mel).to(self._device, self._dtype), torch.tensor(frames, device=self._device)
 
     def _task(self, window: RecognitionWindow) -> DecodingTask:
         tokenizer, checkpoint = self.tokenizer, self.checkpoint
@@ -279,9 +282,13 @@ class WhisperRecognizer:
         return tuple(words)
 
 
-def load(device: str = "cpu", max_batch: int = 16, folder: Path = EMBEDDED, beams: int = BEAMS) -> WhisperRecognizer:
+def load(
+    device: str = "cpu", max_batch: int = 16, folder: Path = EMBEDDED, beams: int = BEAMS, dtype: torch.dtype | None = None
+) -> WhisperRecognizer:
     """Load a checkpoint from a folder, the embedded one by default; one beam is greedy decoding.
+
+    ``dtype`` of the weights, None: float32 on a CPU, float16 on a card, as Whisper is published and meant to run.
 
     Raises ValueError or `models.weights.WeightsError` naming what is missing or does not fit.
     """
-    return WhisperRecognizer(folder, device, max_batch, beams)
+    return WhisperRecognizer(folder, device, max_batch, beams, dtype)

@@ -12,7 +12,13 @@ from typing import Any, Self
 from prometheus_client.parser import text_string_to_metric_families
 
 MEMORY_PERIOD_S = 0.5
-LOOP_LAG = "descant_event_loop_lag_seconds"
+HISTOGRAMS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "server_loop_lag_ms": ("descant_event_loop_lag_seconds", {}),
+    "server_partial_ms": ("descant_transcript_latency_seconds", {"kind": "partial"}),
+}
+"""Figures of the server's own page: name and labels of the histogram of each."""
+Counts = dict[float, float]
+"""Cumulative counts by upper bound in seconds."""
 _MIB = 1024 * 1024
 
 
@@ -28,14 +34,14 @@ class ServerWatch:
         self._process_id = process_id
         self._metrics_url = metrics_url
         self._resident_bytes: list[int] = []
-        self._lag_before: dict[float, float] = {}
-        self._lag_after: dict[float, float] = {}
+        self._before: dict[str, Counts] = {}
+        self._after: dict[str, Counts] = {}
         self._gpu_mib: int | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def __enter__(self) -> Self:
-        self._lag_before = self._lags()
+        self._before = self._counts()
         if self._process_id is not None:
             self._thread.start()
         return self
@@ -45,7 +51,7 @@ class ServerWatch:
             self._gpu_mib = gpu_memory_mib(process_tree(self._process_id))
             self._stopping.set()
             self._thread.join()
-        self._lag_after = self._lags()
+        self._after = self._counts()
 
     @property
     def memory_mib(self) -> list[float]:
@@ -60,7 +66,7 @@ class ServerWatch:
             if memory
             else None,
             "server_gpu_memory_mib": self._gpu_mib,
-            "server_loop_lag_ms": loop_lag_ms(self._lag_before, self._lag_after),
+            **{name: percentiles_ms(self._before.get(name, {}), self._after.get(name, {})) for name in HISTOGRAMS},
         }
 
     def _sample(self) -> None:
@@ -70,8 +76,8 @@ class ServerWatch:
             if self._stopping.wait(MEMORY_PERIOD_S):
                 return
 
-    def _lags(self) -> dict[float, float]:
-        """Cumulative counts of the server's event-loop lag by upper bound in seconds; empty where there are none."""
+    def _counts(self) -> dict[str, Counts]:
+        """What the histograms hold now; empty where there is no page."""
         if self._metrics_url is None:
             return {}
         try:
@@ -79,24 +85,24 @@ class ServerWatch:
                 page = answer.read().decode()
         except OSError:
             return {}
-        return loop_lag_counts(page)
+        return {name: histogram_counts(page, *where) for name, where in HISTOGRAMS.items()}
 
 
-def loop_lag_counts(page: str) -> dict[float, float]:
-    """The histogram's cumulative counts by upper bound, in seconds, over all processes; empty if the page has none."""
-    counts: dict[float, float] = {}
+def histogram_counts(page: str, name: str, labels: Mapping[str, str]) -> Counts:
+    """Of the histogram's series with these labels together, of all processes and models; empty if the page has none."""
+    counts: Counts = {}
     for family in text_string_to_metric_families(page):
         for sample in family.samples:
-            if sample.name == f"{LOOP_LAG}_bucket":
+            if sample.name == f"{name}_bucket" and labels.items() <= sample.labels.items():
                 bound_s = float(sample.labels["le"])
                 counts[bound_s] = counts.get(bound_s, 0.0) + sample.value
     return counts
 
 
-def loop_lag_ms(before: Mapping[float, float], after: Mapping[float, float]) -> dict[str, float] | None:
-    """Upper bounds of the p50 and p99 of what was observed between two readings; None without observations.
+def percentiles_ms(before: Mapping[float, float], after: Mapping[float, float]) -> dict[str, float] | None:
+    """Upper bounds of the p50, p95 and p99 of what was observed between two readings; None without observations.
 
-    A lag beyond the largest finite bucket is given as that bucket's bound.
+    What lies beyond the largest finite bucket is given as that bucket's bound.
     """
     grown = {bound_s: count - before.get(bound_s, 0.0) for bound_s, count in sorted(after.items())}
     total = max(grown.values(), default=0.0)
@@ -104,7 +110,7 @@ def loop_lag_ms(before: Mapping[float, float], after: Mapping[float, float]) -> 
         return None
     largest_s = max((bound_s for bound_s in grown if bound_s != float("inf")), default=0.0)
     figures = {}
-    for percent in (50, 99):
+    for percent in (50, 95, 99):
         bound_s = next(bound_s for bound_s, count in grown.items() if count >= total * percent / 100)
         figures[f"p{percent}"] = round(min(bound_s, largest_s) * 1000, 3)
     return figures

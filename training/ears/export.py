@@ -100,6 +100,7 @@ def write_checkpoint(
     out: Path,
     alignment_heads: list[list[int]],
     dtype: torch.dtype = torch.float16,
+    features: FeatureSettings | None = None,
 ) -> None:
     tokenizer = Tokenizer.from_file(str(tokenizer_path))
     out.mkdir(parents=True, exist_ok=True)
@@ -109,7 +110,7 @@ def write_checkpoint(
     for name, content in (
         ("config", config_json(config, tokenizer, dtype)),
         ("generation_config", generation_json(config, tokenizer, alignment_heads)),
-        ("preprocessor_config", preprocessor_json(FeatureSettings())),
+        ("preprocessor_config", preprocessor_json(features or FeatureSettings())),
         ("tokenizer_config", tokenizer_json()),
     ):
         (out / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from server.bench.watch import ServerWatch, gpu_memory_mib, loop_lag_counts, loop_lag_ms, process_tree, resident_bytes
+from server.bench.watch import ServerWatch, gpu_memory_mib, histogram_counts, percentiles_ms, process_tree, resident_bytes
 from server.metrics import Metrics, serve_metrics
 
 MIB = 1024 * 1024
@@ -19,7 +19,10 @@ def test_server_lag_is_what_was_observed_in_between() -> None:
     with watch:
         for lag_s in [0.0009] * 98 + [0.011, 0.019]:
             metrics.record_loop_lag(lag_s)
-    assert watch.figures()["server_loop_lag_ms"] == {"p50": 1.0, "p99": 15.0}
+        metrics.record_transcript("whisper", False, 0.23)
+        metrics.record_transcript("whisper", True, 4.0)
+    assert watch.figures()["server_loop_lag_ms"] == {"p50": 1.0, "p95": 1.0, "p99": 15.0}
+    assert watch.figures()["server_partial_ms"] == {"p50": 250.0, "p95": 250.0, "p99": 250.0}
     assert watch.figures()["server_memory_mib"] is None
 
 
@@ -29,19 +32,21 @@ def test_lag_counts_of_several_processes_are_added() -> None:
         for gateway in ("0", "1")
         for bound, count in (("0.001", 5), ("0.01", 9), ("+Inf", 10))
     )
-    counts = loop_lag_counts(page)
+    name = "descant_event_loop_lag_seconds"
+    counts = histogram_counts(page, name, {})
     assert counts == {0.001: 10, 0.01: 18, float("inf"): 20}
     # Beyond the last bound nothing is known but that it was beyond.
-    assert loop_lag_ms({}, counts) == {"p50": 1.0, "p99": 10.0}
-    assert loop_lag_ms(counts, counts) is None
-    assert loop_lag_counts("# TYPE up gauge\nup 1\n") == {}
+    assert percentiles_ms({}, counts) == {"p50": 1.0, "p95": 10.0, "p99": 10.0}
+    assert percentiles_ms(counts, counts) is None
+    assert histogram_counts(page, name, {"gateway": "1"}) == {0.001: 5, 0.01: 9, float("inf"): 10}
+    assert histogram_counts("# TYPE up gauge\nup 1\n", name, {}) == {}
 
 
 def test_a_page_that_is_not_there_gives_no_figures() -> None:
     watch = ServerWatch(None, "http://127.0.0.1:9/metrics")
     with watch:
         pass
-    assert watch.figures() == {"server_memory_mib": None, "server_gpu_memory_mib": None, "server_loop_lag_ms": None}
+    assert set(watch.figures().values()) == {None}
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
