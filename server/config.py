@@ -82,7 +82,9 @@ class Settings(BaseSettings):
     engine_socket: Path | None = Field(None, description="Unix socket between gateways and their engine; both roles need it.")
     listen_fd: int = Field(-1, ge=-1, description="Inherited socket that a gateway listens on, instead of host and port.")
     parent_fd: int = Field(-1, ge=-1, description="Inherited pipe; this process stops when its other end is closed.")
-    threads: int = Field(1, ge=1, le=256, description="CPU threads per model.")
+    threads: int = Field(
+        0, ge=0, le=256, description="CPU threads per model; 0 measures at the start what pays, up to half of the cores."
+    )
     data_dir: Path = Field(
         Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "descant",
         description="Where keys, voices and pronunciations are kept.",

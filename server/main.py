@@ -138,6 +138,7 @@ def build(settings: Settings) -> "Services":
 
     from models.registry import load_cloner
     from models.silero_vad import SileroDetector
+    from server.cpu_threads import measured_threads
     from server.engine.cloning import Cloning
     from server.engine.engine import Engine
     from server.metrics import Metrics
@@ -147,9 +148,11 @@ def build(settings: Settings) -> "Services":
     from server.voices import VoiceStore
 
     device = choose_device(settings.device)
-    torch.set_num_threads(settings.threads)
+    torch.set_num_threads(settings.threads or 1)
     limits = settings.limits
     synthesizer = load_speech(settings, device, limits.max_speech_sessions)
+    if settings.threads == 0 and device == "cpu":
+        settings = settings.model_copy(update={"threads": measured_threads(synthesizer, torch.set_num_threads)})
     recognizer = load_ears(settings, device)
     metrics, detector = Metrics(), SileroDetector()
     front_end = TextFrontEnd({voice.tongue for voice in synthesizer.info.voices})

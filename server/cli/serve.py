@@ -90,6 +90,7 @@ def _describe(listening: Listening) -> dict[str, Any]:
     return {
         "version": version("descant"),
         "device": services.engine.device,
+        "threads": services.settings.threads,
         "url": f"{scheme}://{host}:{listening.http_port}" if listening.http_port is not None else None,
         "grpc": f"{host}:{listening.grpc_port}" if listening.grpc_port is not None else None,
         "metrics": f"http://{host}:{listening.metrics_port}/metrics" if listening.metrics_port is not None else None,
@@ -111,7 +112,7 @@ def print_screen(settings: Settings, where: dict[str, Any]) -> None:
     processes = f": one engine, {where['gateways']} gateway(s)" if "gateways" in where else ""
     tls = " with TLS" if where["grpc"] and settings.tls_certificate else ""
     lines = [
-        f"Descant {where['version']} on {_device(settings, where['device'])}{processes}",
+        f"Descant {where['version']} on {_device(settings, where['device'], where['threads'])}{processes}",
         "",
         f"  HTTP, SSE, WebSocket  {where['url']}",
         f"  gRPC                  {where['grpc'] or 'off'}{tls}",
@@ -133,11 +134,11 @@ def print_screen(settings: Settings, where: dict[str, Any]) -> None:
     print("\n".join(lines), flush=True)
 
 
-def _device(settings: Settings, device: str) -> str:
+def _device(settings: Settings, device: str, threads: int) -> str:
     if device != "cpu":
         return device
     missing = " (no CUDA device found; `descant doctor` says why)" if settings.device == "auto" else ""
-    return f"cpu, {settings.threads} thread(s) per model{missing}"
+    return f"cpu, {threads} thread(s) per model{missing}"
 
 
 def _ids_by_family(table: Mapping[str, str]) -> dict[str, str]:

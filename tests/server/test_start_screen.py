@@ -11,6 +11,7 @@ from server.config import Settings
 _WHERE: dict[str, Any] = {
     "version": "1.2.3",
     "device": "cpu",
+    "threads": 2,
     "url": "http://127.0.0.1:8080",
     "grpc": "127.0.0.1:50051",
     "metrics": None,
@@ -24,7 +25,7 @@ def _screen(capsys: pytest.CaptureFixture[str], settings: Settings, **more: Any)
 
 
 def test_gateways_have_the_screen_of_one_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = Settings(data_dir=tmp_path, device="cpu", threads=2)
+    settings = Settings(data_dir=tmp_path, device="cpu")
     alone, with_gateways = _screen(capsys, settings), _screen(capsys, settings, gateways=3)
     assert alone[0] == "Descant 1.2.3 on cpu, 2 thread(s) per model"
     assert with_gateways[0] == f"{alone[0]}: one engine, 3 gateway(s)"
