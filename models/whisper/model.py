@@ -130,11 +130,9 @@ class WhisperRecognizer:
         self._tries: OrderedDict[tuple[str, ...], TermTrie] = OrderedDict()
         self._beams = beams
         self._dtype = dtype or (torch.float32 if device == "cpu" else torch.float16)
-        with torch.device("meta"):
-            self.network = Whisper(self.checkpoint.config)
-        self.network.to(self._dtype).to_empty(device=self._device)
+        self.network = Whisper(self.checkpoint.config)
         load_weights(folder / "model.safetensors", self.network)
-        self.network.eval().requires_grad_(False)
+        self.network.eval().requires_grad_(False).to(self._device, self._dtype)
         self._decoder = IncrementalDecoder(self.network.decoder, self.checkpoint.alignment_heads)
         self._info = RecognizerInfo(
             family="whisper",
