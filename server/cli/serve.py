@@ -138,7 +138,8 @@ def _device(settings: Settings, device: str, threads: int) -> str:
     if device != "cpu":
         return device
     missing = " (no CUDA device found; `descant doctor` says why)" if settings.device == "auto" else ""
-    return f"cpu, {threads} thread(s) per model{missing}"
+    counted = f", {threads} thread(s) per model" if threads else ""  # a gateway alone does not know
+    return f"cpu{counted}{missing}"
 
 
 def _ids_by_family(table: Mapping[str, str]) -> dict[str, str]:

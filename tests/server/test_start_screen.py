@@ -30,6 +30,7 @@ def test_gateways_have_the_screen_of_one_process(tmp_path: Path, capsys: pytest.
     assert alone[0] == "Descant 1.2.3 on cpu, 2 thread(s) per model"
     assert with_gateways[0] == f"{alone[0]}: one engine, 3 gateway(s)"
     assert with_gateways[1:] == alone[1:]
+    assert _screen(capsys, settings, threads=0)[0] == "Descant 1.2.3 on cpu"
 
 
 def test_the_screen_says_what_is_there_and_how_to_try_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
