@@ -3,9 +3,8 @@
     python -m benchmarks.random_whisper FOLDER [--shape large-v3-turbo] [--tokens 24]
 
 The work of a network per window does not depend on the values in it; how many tokens a text has, and which guards step in,
-does. So the weights are random but for this: each position of the decoder names the token that comes next, the first so many
-windows' worth of words and then the end, and looks at the moment where a speaker of 2.5 words per second would say it. Every
-window then has the same number of tokens, with times in order. It hears nothing: what is said has no influence on the text.
+does. So the weights are random but for this: each position of the decoder names the token that comes next, so many words and
+then the end, and looks at the moment where a speaker of 2.5 words per second would say it. Every window then has the same number of tokens, with times in order. It hears nothing: what is said has no influence on the text.
 """
 
 import argparse
@@ -34,8 +33,6 @@ SHAPES = {
 TEXT_TOKENS = 50_257
 POSITIONS_PER_S = 50
 WORD_S = 0.4
-START_TOKENS = 2
-"""<|startoftranscript|> and <|notimestamps|> come before the text."""
 SMALL = 1e-3
 """Of what a layer adds: nothing that changes a choice, but no zeros, which a card multiplies with less power."""
 SPREAD = 0.05
@@ -43,11 +40,11 @@ SHARPNESS = 800.0
 """Of the head that looks at when words are said."""
 
 
-def write_tokenizer(path: Path, text_tokens: int = TEXT_TOKENS) -> Tokenizer:
+def write_tokenizer(path: Path) -> Tokenizer:
     """One token for each word of four letters, " aaaa" to " aaab" and on; special tokens behind them as the embedded ears'."""
     words = ("".join(letters) for letters in product(ascii_lowercase, repeat=4))
     tokenizer = Tokenizer(
-        tokenizer_models.WordLevel({f"Ġ{word}": i for i, word in enumerate(islice(words, text_tokens))}, unk_token="Ġaaaa")
+        tokenizer_models.WordLevel({f"Ġ{word}": i for i, word in enumerate(islice(words, TEXT_TOKENS))}, unk_token="Ġaaaa")
     )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

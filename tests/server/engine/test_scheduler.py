@@ -169,6 +169,17 @@ class TestSteps:
             new -= set(step)
         assert is_first == [False, True, True, False, True, True]
 
+    def test_one_step_that_was_short_by_chance_does_not_make_a_burst_free(self) -> None:
+        """Two rows once took less than one had: taken at its word, 36 more would cost nothing. They took 155 ms."""
+        scheduler = Scheduler(40, POLICY)
+        for session in range(40):
+            with_text(scheduler, session, 0.0)
+        scheduler.plan(0.0)
+        for _ in range(20):
+            scheduler.measured([0], 0.02)
+        scheduler.measured([0, 1], 0.015)
+        assert len(scheduler.plan(0.0).step) <= 4
+
     def test_new_rows_do_not_wait_for_streams_that_have_enough(self) -> None:
         scheduler = Scheduler(16, POLICY)
         for session in range(10):
