@@ -4,7 +4,8 @@
 
 The work of a network per window does not depend on the values in it; how many tokens a text has, and which guards step in,
 does. So the weights are random but for this: each position of the decoder names the token that comes next, so many words and
-then the end, and looks at the moment where a speaker of 2.5 words per second would say it. Every window then has the same number of tokens, with times in order. It hears nothing: what is said has no influence on the text.
+then the end, and looks at the moment where a speaker of 2.5 words per second would say it. Every window then has the same
+number of tokens, with times in order. It hears nothing: what is said has no influence on the text.
 """
 
 import argparse
