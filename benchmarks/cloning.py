@@ -24,12 +24,13 @@ from benchmarks.result_lines import publish
 from benchmarks.speaker_judges import RATE_HZ, Judge, judges, spread_out
 from benchmarks.speech_measures import recognise, word_error_percent
 from benchmarks.spoken_sentences import segments_of
-from models.base import Pcm, Voice
+from models.audio import Pcm
 from models.conv_tts.cloning import speak_together
 from models.conv_tts.model import ConvTtsSynthesizer, load
 from models.registry import load_cloner
 from models.silero_vad import SileroDetector
-from server.engine.cloning import Cloning
+from models.voices import Voice
+from server.engine.speech.cloning import Cloning
 from server.text.frontend import TextFrontEnd
 from training.ears.speech import Speaker
 from training.ears.voices import VoiceSettings

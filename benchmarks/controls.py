@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from benchmarks.speech_measures import mel_cepstra
 from benchmarks.spoken_sentences import Spoken, say, segments_of
-from models.base import Synthesizer, Voice
 from models.pitch import track_pitch
 from models.registry import load_synthesizer
+from models.speech import Synthesizer
+from models.voices import Voice
+from server.requests.speech import Controls
 from server.text.delivery import EMOTIONS
 from server.text.frontend import TextFrontEnd
-from server.types import Controls
 
 CLAUSE = "Anna will mail a lemon and a melon to my mother early in May"
 SENTENCES = "The birch canoe slid on the smooth planks. Glue the sheet to the dark blue background! Is it easy to tell?"

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.result_lines import publish
 from benchmarks.word_error_rate import transcribe
-from models.base import Recognizer
+from models.hearing import Recognizer
 from models.registry import load_recognizer
 from server.bench.words import scored_words
 from training.ears.speech import Speaker

@@ -27,11 +27,12 @@ import torch
 from benchmarks.phone_recogniser import PhoneRecogniser, load
 from benchmarks.speech_measures import Floats, mel_cepstral_distortion_db, octave_levels_db, pitch_error_cents
 from benchmarks.spoken_sentences import EVALUATION_HZ, say, segments_of, timed_segment
-from models.base import Segment, Synthesizer, Voice
 from models.conv_tts.config import FRAME_MS, SAMPLE_RATE_HZ
 from models.conv_tts.vocoder import Vocoder
 from models.phones import PAUSES
 from models.registry import load_synthesizer
+from models.speech import Segment, Synthesizer
+from models.voices import Voice
 from server.text.frontend import TextFrontEnd
 from server.text.tongues import TONGUES
 from training.ears.synthesizers import Speech

@@ -31,11 +31,13 @@ import torch
 from benchmarks.result_lines import publish
 from benchmarks.speech_measures import Floats, plain_words, recognise, teach_word
 from benchmarks.spoken_sentences import EVALUATION_HZ, Spoken, say
-from models.base import RecognitionWindow, Recognizer, Synthesizer, Voice
 from models.conv_tts.config import SAMPLE_RATE_HZ
 from models.conv_tts.model import load
+from models.hearing import RecognitionWindow, Recognizer
 from models.registry import load_recognizer
-from server.engine.text_feed import read_whole
+from models.speech import Synthesizer
+from models.voices import Voice
+from server.engine.speech.text_feed import read_whole
 from server.text.frontend import TextFrontEnd, TextSegment
 from training.sentences import held_out, load_prose, load_sentences
 from training.voice.data import read_words

@@ -12,7 +12,7 @@ import torch
 from benchmarks.listening_conditions import RATE_HZ, Floats
 from benchmarks.side_by_side import in_turns, middle_ms, ratios, total_s
 from benchmarks.word_error_rate import word_errors
-from models.base import RecognitionWindow
+from models.hearing import RecognitionWindow
 from models.whisper.decoding import LENGTH_POWER, TOKENS_AT_LEAST, TOKENS_PER_SECOND
 from models.whisper.features import log_mel
 from models.whisper.model import EMBEDDED, load, padded_frames

@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from benchmarks.listening_conditions import Floats
 from benchmarks.side_by_side import Times, Work, in_turns, middle_ms, ratios, total_s
 from benchmarks.spoken_sentences import segments_of
-from models.base import Segment, Synthesizer, Voice
 from models.conv_tts.model import load
 from models.phones import PAUSES
+from models.speech import Segment, Synthesizer
+from models.voices import Voice
 from server.text.frontend import TextFrontEnd
 from training.sentences import load_sentences
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.listening_conditions import Floats
-from models.base import Hypothesis, RecognitionWindow, Recognizer, RecognizerInfo, SpeechDetector
-from server.engine.hearing_session import AudioCommand, FeedAudio, FinishAudio, HearingSession, SubmitAudio
-from server.engine.transcription import DEFAULT_COST, Transcription
-from server.types import Transcript, TranscriptEvent, TranscriptionRequest, WordTime
+from models.hearing import Hypothesis, RecognitionWindow, Recognizer, RecognizerInfo, SpeechDetector
+from server.engine.hearing.session import AudioCommand, FeedAudio, FinishAudio, HearingSession, SubmitAudio
+from server.engine.hearing.transcription import DEFAULT_COST, Transcription
+from server.requests.speech import WordTime
+from server.requests.transcription import Transcript, TranscriptEvent, TranscriptionRequest
 
 PIECE_S = 0.1
 """Audio arrives in pieces of this length."""

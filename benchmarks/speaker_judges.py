@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.speech_measures import mel_cepstra
-from models.base import Pcm
+from models.audio import Pcm
 from models.speaker_encoder.model import load
 
 Floats = NDArray[np.float64]

@@ -9,12 +9,13 @@ import numpy as np
 import soxr
 
 from benchmarks.speech_measures import Floats
-from models.base import Phone, PhoneTime, Segment, Synthesizer, Voice
 from models.conv_tts.config import FRAME_MS, SAMPLE_RATE_HZ
 from models.phones import ARPABET_TO_IPA, PHONES
-from server.engine.text_feed import read_whole
+from models.speech import Phone, PhoneTime, Segment, Synthesizer
+from models.voices import Voice
+from server.engine.speech.text_feed import read_whole
+from server.requests.speech import Controls
 from server.text.frontend import TextFrontEnd
-from server.types import Controls
 from training.sentences import held_out, load_sentences
 from training.voice.data import Utterance, read_words
 from training.voice.flite import FliteSpeech

@@ -10,7 +10,7 @@ from benchmarks.spoken_streams import Phrase, SpokenStream
 from server.bench.stats import percentile
 from server.bench.word_alignment import Pair, align
 from server.bench.words import scored_words
-from server.engine.stabilizer import spelling
+from server.engine.hearing.stabilizer import spelling
 
 OUTSIDE_S = 0.3
 """A word that starts further than this from all speech lies where nobody speaks."""

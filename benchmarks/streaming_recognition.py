@@ -30,7 +30,7 @@ from benchmarks.result_lines import publish
 from benchmarks.simulated_stream import Run, chunks, live
 from benchmarks.spoken_streams import SpokenStream, long_streams, non_speech_streams, trailing_silence_clips
 from benchmarks.streaming_measures import Score, error_rate_difference
-from models.base import Recognizer
+from models.hearing import Recognizer
 from models.silero_vad import SileroDetector
 from models.whisper.model import EMBEDDED, load
 from training.ears.voices import VoiceSettings

@@ -12,8 +12,8 @@ import time
 
 import numpy as np
 
+from server.requests.speech import Controls
 from server.text.frontend import Take, TextFrontEnd
-from server.types import Controls
 
 SENTENCES = {
     "plain": "The quick brown fox jumps over the lazy dog, and nobody in the village knows why.",

@@ -34,11 +34,12 @@ from benchmarks.speech_measures import (
     word_error_percent,
 )
 from benchmarks.spoken_sentences import EVALUATION_HZ, say, timed_segment
-from models.base import Synthesizer, Voice
 from models.conv_tts.config import SAMPLE_RATE_HZ
 from models.conv_tts.vocoder import Vocoder
 from models.pitch import track_pitch
 from models.registry import load_synthesizer
+from models.speech import Synthesizer
+from models.voices import Voice
 from server.bench.process import ServerProcess
 from training.voice.data import Utterance
 from training.voice.recordings import list_recordings, prepare, read_audio

@@ -47,11 +47,12 @@ from benchmarks.spoken_sentences import (
     timed_segment,
     unseen_sentences,
 )
-from models.base import Segment, Synthesizer, Voice
 from models.conv_tts.config import SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.model import WEIGHTS, load
 from models.conv_tts.vocoder import Vocoder
 from models.phones import PAUSES
+from models.speech import Segment, Synthesizer
+from models.voices import Voice
 from server.text.frontend import TextFrontEnd
 from training.voice.acoustics import translate
 from training.voice.data import make_utterance, read_words

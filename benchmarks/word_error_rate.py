@@ -40,7 +40,7 @@ from benchmarks.listening_conditions import (
     voices_of,
 )
 from benchmarks.result_lines import publish
-from models.base import RecognitionWindow, Recognizer
+from models.hearing import RecognitionWindow, Recognizer
 from models.registry import load_recognizer
 from models.silero_vad import SileroDetector
 from server.bench.word_alignment import align

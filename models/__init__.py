@@ -1,4 +1,21 @@
-"""Model families, and the interfaces that the engine knows them by."""
+"""Model families, and the interfaces that the engine knows them by: `speech`, `hearing`, `voices`.
+
+Shape alphabet, used in every docstring of this repository:
+
+=====  ==========================================================
+``B``  rows of a batch (one row is one slot that steps)
+``P``  phones of a segment
+``T``  frames (synthesis: 5 ms; recognition: one encoder position)
+``C``  channels
+``H``  attention heads
+``D``  size of one attention head
+``M``  mel bands
+``S``  audio samples
+``V``  entries of a vocabulary
+=====  ==========================================================
+
+The interfaces need nothing but NumPy, so the whole server runs (and is tested) with fakes on a machine without torch.
+"""
 
 import os
 

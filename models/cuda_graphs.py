@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-3
 """Largest error of a replay, as the norm of the difference over that of the wanted: -60 dB, as much as a row may feel
-its neighbours (`models.base.Synthesizer.step`)."""
+its neighbours (`models.speech.Synthesizer.step`)."""
 
 Bucket = tuple[int, int]
 """(rows, frames)."""

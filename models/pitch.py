@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Pcm
+from models.audio import Pcm
 
 Floats = NDArray[np.float64]
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.base import Recognizer, Synthesizer, VoiceCloner
+from models.hearing import Recognizer
+from models.speech import Synthesizer
+from models.voices import VoiceCloner
 
 SYNTHESIZERS = {"conv_tts": "models.conv_tts.networks:load"}
 RECOGNIZERS = {"whisper": "models.whisper.model:load"}

@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from models.base import Pcm
+from models.audio import Pcm
 
 SAMPLE_RATE_HZ = 16_000
 FRAME_SAMPLES = 512

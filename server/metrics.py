@@ -13,7 +13,7 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from server.types import StageTimes
+from server.requests.speech import StageTimes
 
 STAGES = ("text", "queue", "first_step", "first_audio", "encode", "send")
 

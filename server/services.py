@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from server.catalog import Catalog
 from server.config import Settings
 from server.engine.interface import AnyCloning, AnyEngine
-from server.keys import KeyStore
 from server.metrics import Metrics
-from server.pronunciations import PronunciationStore
-from server.voices import VoiceStore
+from server.requests.model_ids import Catalog
+from server.storage.keys import KeyStore
+from server.storage.pronunciations import PronunciationStore
+from server.storage.voices import VoiceStore
 
 
 @dataclass(frozen=True, slots=True)

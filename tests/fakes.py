@@ -8,24 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from models.base import (
-    Character,
-    ClonedSpeech,
-    Hypothesis,
-    Pcm,
-    Phone,
-    PhoneTime,
-    RecognitionWindow,
-    RecognizedWord,
-    RecognizerInfo,
-    Segment,
-    SpeechFrames,
-    SynthesizerInfo,
-    Voice,
-)
+from models.audio import Pcm
+from models.hearing import Hypothesis, RecognitionWindow, RecognizedWord, RecognizerInfo
 from models.phones import ARPABET_TO_IPA
+from models.speech import Phone, PhoneTime, Segment, SpeechFrames, SynthesizerInfo
+from models.voices import Character, ClonedSpeech, Voice
+from server.requests.speech import Controls, Pronunciations
 from server.text.frontend import SpokenWord, Take, TextSegment, WrittenWord
-from server.types import Controls, Pronunciations
 
 RATE_HZ = 24_000
 PHONE_MS = 50.0

@@ -3,10 +3,10 @@
 import numpy as np
 import soxr
 
-from models.base import Pcm
+from models.audio import Pcm
 from models.registry import load_synthesizer
+from server.requests.speech import Controls
 from server.text.frontend import Take, TextFrontEnd
-from server.types import Controls
 
 
 def say(texts: tuple[str, ...], sample_rate_hz: int = 16_000) -> list[Pcm]:

@@ -69,7 +69,7 @@ def test_importing_the_server_changes_nothing_global() -> None:
         "import os, sys, threading, torch\n"
         "os.environ['ORT_DISABLE_TELEMETRY'] = '1'\n"
         "before = (torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype(), dict(os.environ))\n"
-        "import server.main, server.engine.engine, models.registry, models.conv_tts.model, models.whisper.model\n"
+        "import server.process.main, server.engine.engine, models.registry, models.conv_tts.model, models.whisper.model\n"
         "after = (torch.get_num_threads(), torch.is_grad_enabled(), torch.get_default_dtype(), dict(os.environ))\n"
         "assert before == after, (before, after)\n"
         "assert threading.active_count() == 1\n"

@@ -7,7 +7,7 @@ import ctypes
 from dataclasses import dataclass
 
 from models.phones import PHONES, VOWELS
-from server.text.lexicon import PhoneWithStress, Pronunciation
+from server.text.pronunciation import PhoneWithStress, Pronunciation
 from training.ears.synthesizers import Espeak
 
 VOICE_OF = {

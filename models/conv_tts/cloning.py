@@ -13,10 +13,12 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from models.base import Character, ClonedSpeech, Pcm, Segment, SpeakerEncoder, Voice
+from models.audio import Pcm
 from models.conv_tts.config import SAMPLE_RATE_HZ
 from models.conv_tts.model import ConvTtsSynthesizer, load
 from models.conv_tts.profile import CLIP_RATE_HZ, Profile, equalise, measure, spectral_difference
+from models.speech import Segment
+from models.voices import Character, ClonedSpeech, SpeakerEncoder, Voice
 
 Floats = NDArray[np.float64]
 
@@ -39,14 +41,14 @@ class _Candidate:
 
 
 class ConvTtsCloner:
-    """See `models.base.VoiceCloner`. It owns a synthesizer of its own on the CPU; one call at a time."""
+    """See `models.voices.VoiceCloner`. It owns a synthesizer of its own on the CPU; one call at a time."""
 
     def __init__(self, synthesizer: ConvTtsSynthesizer, encoder: SpeakerEncoder) -> None:
         self._synthesizer = synthesizer
         self._encoder = encoder
 
     def clone(self, pcm: Pcm, segments: Sequence[Segment]) -> ClonedSpeech:
-        """See `models.base.VoiceCloner`. ValueError: nothing in the clip is voiced."""
+        """See `models.voices.VoiceCloner`. ValueError: nothing in the clip is voiced."""
         target, heard = measure(pcm), self._encoder.hear(pcm)
         guess = float(np.clip(heard.log_formants, -_FORMANT_LIMIT, _FORMANT_LIMIT))
         pace = float(np.clip(heard.log_rate, -_RATE_LIMIT, _RATE_LIMIT))

@@ -1,4 +1,4 @@
-"""The conv_tts family behind `models.base.Synthesizer`: slots, segments, chunks."""
+"""The conv_tts family behind `models.speech.Synthesizer`: slots, segments, chunks."""
 
 import math
 from collections import deque
@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.base import Phone, PhoneTime, Segment, SpeechFrames, SynthesizerInfo, Voice
 from models.conv_tts.character import Shape
 from models.conv_tts.config import HIGHEST_F0_HZ, HOP_SAMPLES, LOWEST_F0_HZ, SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.network import ConvTts, pitch_at, position_features
@@ -21,6 +20,8 @@ from models.conv_tts.timing import Timing, lay_out, shortened
 from models.conv_tts.voices import read_file_voices, read_voices, speaker_weights
 from models.cuda_graphs import CudaRecorder, Inputs, Recorder, StepGraphs, row_buckets
 from models.phones import PHONES
+from models.speech import Phone, PhoneTime, Segment, SpeechFrames, SynthesizerInfo
+from models.voices import Voice
 from models.weights import load_weights, read_metadata
 
 FAMILY = "conv_tts"
@@ -145,7 +146,7 @@ class ConvTtsSynthesizer:
         return dict(zip(self._network.config.speakers, means, strict=True))
 
     def admit(self, slot: int, voice: Voice) -> None:
-        """See `models.base.Synthesizer`. ValueError: slot out of range or in use, unknown speakers, a misfit character."""
+        """See `models.speech.Synthesizer`. ValueError: slot out of range or in use, unknown speakers, a misfit character."""
         if not 0 <= slot < self._info.max_slots:
             raise ValueError(f"slot {slot} is not in 0..{self._info.max_slots - 1}")
         if slot in self._slots:
@@ -157,18 +158,18 @@ class ConvTtsSynthesizer:
             self._speech_step.admit(slot, speakers, shape)
 
     def feed(self, slot: int, segment: Segment) -> None:
-        """See `models.base.Synthesizer`. ValueError: a phone or a control that cannot be spoken."""
+        """See `models.speech.Synthesizer`. ValueError: a phone or a control that cannot be spoken."""
         for phone in segment.phones:
             _check(phone, self._network.config.phones)
         self._slots[slot].waiting.append(segment)
 
     def release(self, slot: int) -> None:
-        """See `models.base.Synthesizer`."""
+        """See `models.speech.Synthesizer`."""
         del self._slots[slot]
 
     @torch.inference_mode()
     def step(self, slots: Sequence[int]) -> list[SpeechFrames]:
-        """See `models.base.Synthesizer`."""
+        """See `models.speech.Synthesizer`."""
         with self._on_stream():
             streams = [self._slots[slot] for slot in slots]
             while hungry := [stream for stream in streams if stream.hungry]:

@@ -1,13 +1,14 @@
-"""The package's networks and those of voices that users trained, behind one `models.base.Synthesizer`."""
+"""The package's networks and those of voices that users trained, behind one `models.speech.Synthesizer`."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from models.base import Segment, SpeechFrames, SynthesizerInfo, Voice
 from models.conv_tts.model import WEIGHTS, ConvTtsSynthesizer
 from models.conv_tts.model import load as load_network
+from models.speech import Segment, SpeechFrames, SynthesizerInfo
+from models.voices import Voice
 from models.weights import WeightsError
 
 
@@ -28,7 +29,7 @@ class ConvTtsNetworks:
         return self._info
 
     def admit(self, slot: int, voice: Voice) -> None:
-        """See `models.base.Synthesizer`. ValueError: slot out of range or in use, a voice of no network here."""
+        """See `models.speech.Synthesizer`. ValueError: slot out of range or in use, a voice of no network here."""
         if slot in self._of_slot:
             raise ValueError(f"slot {slot} is in use")
         network = self._networks.get(voice.network)
@@ -38,15 +39,15 @@ class ConvTtsNetworks:
         self._of_slot[slot] = network
 
     def feed(self, slot: int, segment: Segment) -> None:
-        """See `models.base.Synthesizer`. ValueError: a phone or a control that cannot be spoken."""
+        """See `models.speech.Synthesizer`. ValueError: a phone or a control that cannot be spoken."""
         self._of_slot[slot].feed(slot, segment)
 
     def release(self, slot: int) -> None:
-        """See `models.base.Synthesizer`."""
+        """See `models.speech.Synthesizer`."""
         self._of_slot.pop(slot).release(slot)
 
     def step(self, slots: Sequence[int]) -> list[SpeechFrames]:
-        """See `models.base.Synthesizer`."""
+        """See `models.speech.Synthesizer`."""
         given: dict[int, SpeechFrames] = {}
         for network in self._networks.values():
             own = [slot for slot in slots if self._of_slot[slot] is network]

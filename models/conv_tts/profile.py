@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.base import Pcm
+from models.audio import Pcm
 from models.conv_tts.vocoder import warped_angle
 from models.pitch import track_pitch
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Pcm, Phone
+from models.audio import Pcm
 from models.conv_tts.config import HOP_SAMPLES, PAUSE_STRETCH, SAMPLE_RATE_HZ
+from models.speech import Phone
 
 _LONGEST_PHONE_FRAMES = 400.0
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from models.base import Voice
+from models.voices import Voice
 from models.weights import WeightsError, read_metadata
 
 

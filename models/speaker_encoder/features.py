@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Pcm
+from models.audio import Pcm
 from models.pitch import track_pitch
 
 Floats = NDArray[np.float32]

@@ -1,13 +1,14 @@
-"""The speaker encoder behind `models.base.SpeakerEncoder`."""
+"""The speaker encoder behind `models.voices.SpeakerEncoder`."""
 
 from importlib.resources import as_file, files
 
 import numpy as np
 import torch
 
-from models.base import HeardSpeaker, Pcm
+from models.audio import Pcm
 from models.speaker_encoder.features import SAMPLE_RATE_HZ, speaker_features
 from models.speaker_encoder.network import CHARACTER_NAMES, SpeakerNetwork
+from models.voices import HeardSpeaker
 from models.weights import load_weights
 
 WEIGHTS = "speaker.safetensors"
@@ -16,13 +17,13 @@ WINDOW_S = 3.0
 
 
 class SpeakerEncoder:
-    """See `models.base.SpeakerEncoder`. On the CPU: a clip of 10 s takes some 30 ms of one core, mostly pitch tracking."""
+    """See `models.voices.SpeakerEncoder`. On the CPU: a clip of 10 s takes some 30 ms of one core, mostly pitch tracking."""
 
     def __init__(self, network: SpeakerNetwork) -> None:
         self._network = network.eval()
 
     def hear(self, pcm: Pcm) -> HeardSpeaker:
-        """See `models.base.SpeakerEncoder`. ValueError: less than 0.1 s of audio."""
+        """See `models.voices.SpeakerEncoder`. ValueError: less than 0.1 s of audio."""
         if len(pcm) < SAMPLE_RATE_HZ // 10:
             raise ValueError(f"{len(pcm) / SAMPLE_RATE_HZ:g} s of audio are too short to hear a speaker")
         features = speaker_features(pcm)

@@ -15,7 +15,7 @@ EMBEDDING_SIZE = 192
 """As many numbers as Cartesia's voice embeddings have."""
 
 CHARACTER_NAMES = ("log_f0_hz", "log_pitch_spread", "log_formants", "voicing_logit", "log_rate")
-"""What the head says about a voice: median F0, then the fields of `models.base.Character`."""
+"""What the head says about a voice: median F0, then the fields of `models.voices.Character`."""
 
 
 class Heard(NamedTuple):

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Pcm
+from models.audio import Pcm
 
 Floats = NDArray[np.float32]
 

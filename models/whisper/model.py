@@ -1,4 +1,4 @@
-"""The ears: any Whisper checkpoint in Hugging Face layout behind `models.base.Recognizer`."""
+"""The ears: any Whisper checkpoint in Hugging Face layout behind `models.hearing.Recognizer`."""
 
 import json
 from collections import OrderedDict
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.base import Hypothesis, RecognitionWindow, RecognizedWord, RecognizerInfo
+from models.hearing import Hypothesis, RecognitionWindow, RecognizedWord, RecognizerInfo
 from models.weights import load_weights
 from models.whisper.config import WhisperConfig, read_config
 from models.whisper.decoding import DecodedWindow, DecodingRules, DecodingTask, decode, token_budget
@@ -120,7 +120,7 @@ def padded_frames(frames: int, frames_per_second: int) -> int:
 
 
 class WhisperRecognizer:
-    """Implements `models.base.Recognizer`; stateless between steps."""
+    """Implements `models.hearing.Recognizer`; stateless between steps."""
 
     def __init__(self, folder: Path, device: str, max_batch: int, beams: int = BEAMS, dtype: torch.dtype | None = None) -> None:
         self.tokenizer = WhisperTokenizer(folder / "tokenizer.json")
@@ -149,7 +149,7 @@ class WhisperRecognizer:
 
     @torch.inference_mode()
     def step(self, windows: Sequence[RecognitionWindow]) -> list[Hypothesis]:
-        """See `models.base.Recognizer.step`. Raises ValueError for a batch or window that is too large."""
+        """See `models.hearing.Recognizer.step`. Raises ValueError for a batch or window that is too large."""
         if len(windows) > self._info.max_batch:
             raise ValueError(f"{len(windows)} windows in a batch of at most {self._info.max_batch}")
         if not windows:

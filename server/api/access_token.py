@@ -4,10 +4,10 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from server.access_tokens import GRANTS, MAX_LIFE_S
 from server.api.body import Body, takes_json
 from server.api.call import call_of
 from server.errors import InvalidRequest
+from server.storage.access_tokens import GRANTS, MAX_LIFE_S
 
 
 class GrantsBody(Body):

@@ -12,8 +12,8 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from server.errors import Forbidden, Unauthorized
-from server.keys import key_in_headers, keys_are_required
 from server.services import Services
+from server.storage.keys import key_in_headers, keys_are_required
 
 OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/openapi.json", "/docs"})
 QUERY_CARRIERS = ("api_key", "access_token")

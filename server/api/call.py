@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from server.services import Services
-from server.voices import Voices
+from server.storage.voices import Voices
 
 _SCOPE_KEY = "descant.call"
 

@@ -11,7 +11,7 @@ from server.api.problems import speech_error_event, told_to_client
 from server.api.schemas import STREAM_CONTAINERS, SpeechBody
 from server.api.speech_output import EncodedAudio, FrameWriter, OutputEvent, SpeechOutput, TimestampOptions, stage_times_ms
 from server.api.versions import counts_flushes_from_zero
-from server.types import SpokenTimes
+from server.requests.speech import SpokenTimes
 
 MAX_DEFERRED_MESSAGES = 256
 

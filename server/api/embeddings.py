@@ -12,8 +12,8 @@ from itertools import count
 
 import numpy as np
 
-from models.base import Character, Voice
-from server.voices import Voices
+from models.voices import Character, Voice
+from server.storage.voices import Voices
 
 EMBEDDING_SIZE = 192
 _MARK = (-0.40625, 0.71875)

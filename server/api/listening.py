@@ -12,7 +12,8 @@ from server.api.problems import told_to_client, transcription_error_event
 from server.audio.input import InputChain
 from server.audio.off_loop import decoded
 from server.errors import DescantError, InvalidRequest
-from server.types import Encoding, TranscriptEvent, TranscriptionRequest, TurnSettings
+from server.requests.audio_format import Encoding
+from server.requests.transcription import TranscriptEvent, TranscriptionRequest, TurnSettings
 
 if TYPE_CHECKING:
     from server.engine.interface import AudioStream

@@ -9,9 +9,11 @@ from server.api.body import Body
 from server.api.query import NumberParameter, QueryParameter, required
 from server.api.schemas import Number
 from server.errors import InvalidRequest
-from server.keyterms import checked_keyterms
-from server.turns import TURN_RANGES
-from server.types import Encoding, TranscriptionRequest, WordTime
+from server.requests.audio_format import Encoding
+from server.requests.keyterms import checked_keyterms
+from server.requests.speech import WordTime
+from server.requests.transcription import TranscriptionRequest
+from server.requests.turn_settings import TURN_RANGES
 
 DEFAULTS = TranscriptionRequest(family="", request_id="")
 """Read for the values a client left out."""

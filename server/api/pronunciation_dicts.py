@@ -15,8 +15,8 @@ from server.api.call import call_of
 from server.api.paging import PAGE_PARAMETERS, page_body, page_of
 from server.api.query import takes_query
 from server.errors import InvalidRequest
-from server.pronunciations import PronunciationDictionary
-from server.types import Replacement
+from server.requests.speech import Replacement
+from server.storage.pronunciations import PronunciationDictionary
 
 
 class ItemBody(Body):

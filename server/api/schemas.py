@@ -15,26 +15,28 @@ from server.api.call import Call
 from server.api.versions import default_buffer_delay_ms
 from server.api.voice_specifier import experimental_controls, find_voice
 from server.errors import InvalidRequest
-from server.locales import canonical_tag, is_locale, primary_language
-from server.text.delivery import checked_emotion
-from server.types import (
-    MAX_BUFFER_DELAY_RANGE_MS,
-    MAX_TRANSCRIPT_CHARS,
+from server.requests.audio_format import (
     MP3_BIT_RATES_BPS,
-    NO_PRONUNCIATIONS,
     OUTPUT_ENCODINGS,
     OUTPUT_SAMPLE_RATES_HZ,
+    AudioFormat,
+    Container,
+    Encoding,
+)
+from server.requests.locales import canonical_tag, is_locale, primary_language
+from server.requests.speech import (
+    MAX_BUFFER_DELAY_RANGE_MS,
+    MAX_TRANSCRIPT_CHARS,
+    NO_PRONUNCIATIONS,
     PITCH_MOVEMENT_RANGE,
     PITCH_RANGE_SEMITONES,
     SPEED_RANGE,
     VOLUME_RANGE,
-    AudioFormat,
-    Container,
     Controls,
-    Encoding,
     Pronunciations,
     SpeechRequest,
 )
+from server.text.delivery import checked_emotion
 
 _log = logging.getLogger("descant.api")
 

@@ -9,8 +9,9 @@ from typing import Any
 from server.audio.off_loop import encoded, finished
 from server.audio.output import OutputChain
 from server.metrics import stage_durations_s
+from server.requests.audio_format import AudioFormat
+from server.requests.speech import SpeechEvent, SpeechFlushed, SpeechRequest, SpokenAudio, SpokenTimes, StageTimes, WordTime
 from server.services import Services
-from server.types import AudioFormat, SpeechEvent, SpeechFlushed, SpeechRequest, SpokenAudio, SpokenTimes, StageTimes, WordTime
 
 MAX_CHUNK_BYTES = 96 * 1024
 """Keeps a JSON frame with base64 far under the 1 MiB that WebSocket clients take; divisible by every sample size."""

@@ -11,7 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from models.base import Pcm
+from models.audio import Pcm
 from server.api.body import Form, read_form, takes_form
 from server.api.call import Call, call_of
 from server.api.disconnect import cancel_when_gone
@@ -20,8 +20,8 @@ from server.api.query import takes_query
 from server.audio.files import FILE_RATE_HZ, decode_file
 from server.audio.input import decode_headerless
 from server.errors import InvalidRequest, RequestTooLarge
-from server.locales import primary_subtag
-from server.types import Transcript, TranscriptionRequest
+from server.requests.locales import primary_subtag
+from server.requests.transcription import Transcript, TranscriptionRequest
 
 if TYPE_CHECKING:
     from server.engine.interface import AudioStream

@@ -20,8 +20,9 @@ from server.api.listening_params import (
 )
 from server.api.query import required, takes_query
 from server.errors import InvalidRequest
-from server.turns import turn_settings
-from server.types import Encoding, TranscriptEvent, TranscriptionRequest, Turn, TurnPhase, TurnSettings
+from server.requests.audio_format import Encoding
+from server.requests.transcription import TranscriptEvent, TranscriptionRequest, Turn, TurnPhase, TurnSettings
+from server.requests.turn_settings import turn_settings
 
 _WITH_TRANSCRIPT = (TurnPhase.UPDATE, TurnPhase.EAGER_END, TurnPhase.END)
 

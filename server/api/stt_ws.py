@@ -26,8 +26,9 @@ from server.api.listening_params import (
 )
 from server.api.query import required, takes_query
 from server.errors import InvalidRequest
-from server.locales import primary_subtag
-from server.types import Encoding, Transcript, TranscriptEvent, TranscriptionRequest
+from server.requests.audio_format import Encoding
+from server.requests.locales import primary_subtag
+from server.requests.transcription import Transcript, TranscriptEvent, TranscriptionRequest
 
 _COMMANDS = {"finalize": Command.FINALIZE, "close": Command.CLOSE, "done": Command.CLOSE}
 

@@ -21,7 +21,8 @@ from server.api.problems import speech_error_event, told_to_client
 from server.api.schemas import FILE_CONTAINERS, STREAM_CONTAINERS, SpeechBody
 from server.api.speech_output import EncodedAudio, FrameWriter, SpeechOutput, TimestampOptions, server_timing
 from server.errors import DeadlineExceeded
-from server.types import Container, SpokenTimes
+from server.requests.audio_format import Container
+from server.requests.speech import SpokenTimes
 
 
 @takes_json

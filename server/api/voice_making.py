@@ -8,7 +8,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from models.base import ClonedSpeech, Voice
+from models.voices import ClonedSpeech, Voice
 from server.api.body import Form, read_form, takes_form, takes_json
 from server.api.call import Call, call_of
 from server.api.embeddings import embedding_of
@@ -16,7 +16,7 @@ from server.api.voice_specifier import voice_by_embedding
 from server.api.voices import shown
 from server.audio.files import decode_file
 from server.errors import InvalidRequest
-from server.own_voices import check_words
+from server.storage.own_voices import check_words
 
 MAX_CLIP_BYTES = 64 * 1024 * 1024
 MAX_CLIP_S = 600.0

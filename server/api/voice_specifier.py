@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from models.base import Voice
+from models.voices import Voice
 from server.api.embeddings import voice_of
 from server.errors import InvalidRequest
-from server.types import SPEED_RANGE, Controls
-from server.voices import Voices
+from server.requests.speech import SPEED_RANGE, Controls
+from server.storage.voices import Voices
 
 _NAMED_SPEEDS = {"slowest": -1.0, "slow": -0.5, "normal": 0.0, "fast": 0.5, "fastest": 1.0}
 _EMOTIONS = {"anger": "angry", "positivity": "happy", "surprise": "surprised", "sadness": "sad", "curiosity": "curious"}

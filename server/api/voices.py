@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from models.base import Voice
+from models.voices import Voice
 from server.api.body import takes_json
 from server.api.call import Call, call_of
 from server.api.embeddings import embedding_of
@@ -16,7 +16,7 @@ from server.api.paging import PAGE_PARAMETERS, page_body, page_of
 from server.api.query import QueryParameter, takes_query
 from server.api.versions import has_paged_voices
 from server.errors import InvalidRequest
-from server.voices import Voices
+from server.storage.voices import Voices
 
 GENDERS = ("masculine", "feminine", "gender_neutral")
 _EXPANDABLE = ("is_starred", "embedding", "preview_file_url")

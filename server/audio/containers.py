@@ -12,10 +12,10 @@ import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 
-from models.base import Pcm
+from models.audio import Pcm
 from server.audio.encodings import SAMPLE_BYTES
 from server.errors import InvalidRequest
-from server.types import MP3_BIT_RATES_BPS, Container, Encoding
+from server.requests.audio_format import MP3_BIT_RATES_BPS, Container, Encoding
 
 UNKNOWN_BYTES = 0xFFFFFFFF
 """Size fields of a stream whose length nobody knows yet; players then read to the end."""

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Pcm
+from models.audio import Pcm
 from server.errors import InvalidRequest
-from server.types import OUTPUT_ENCODINGS, Encoding
+from server.requests.audio_format import OUTPUT_ENCODINGS, Encoding
 
 Encoder = Callable[[Pcm], bytes]
 Decoder = Callable[[bytes], Pcm]

@@ -16,7 +16,7 @@ import numpy as np
 import soxr
 from av.audio.resampler import AudioResampler
 
-from models.base import Pcm
+from models.audio import Pcm
 from server.errors import RequestTooLarge, UnsupportedMedia
 
 FILE_RATE_HZ = 16_000

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from models.base import Pcm
+from models.audio import Pcm
 from server.audio.encodings import SAMPLE_BYTES, find_decoder
 from server.audio.resample import Resampler
 from server.errors import InvalidRequest
-from server.types import Encoding
+from server.requests.audio_format import Encoding
 
 INPUT_SAMPLE_RATE_RANGE_HZ = (4000, 192_000)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from models.base import Pcm
+from models.audio import Pcm
 from server.audio.input import InputChain
 from server.audio.output import OutputChain
 

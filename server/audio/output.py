@@ -1,11 +1,11 @@
 """From a model's samples to the bytes a client asked for: resample, encode, wrap."""
 
-from models.base import Pcm
+from models.audio import Pcm
 from server.audio.containers import CONTENT_TYPES, MP3_SAMPLE_S, Mp3Encoder, check_bit_rate, wav_header
 from server.audio.encodings import Encoder, find_encoder
 from server.audio.resample import Resampler
 from server.errors import InvalidRequest
-from server.types import OUTPUT_SAMPLE_RATES_HZ, AudioFormat, Container
+from server.requests.audio_format import OUTPUT_SAMPLE_RATES_HZ, AudioFormat, Container
 
 
 def check_format(audio: AudioFormat, field: str = "output_format") -> None:

@@ -31,7 +31,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Pcm
+from models.audio import Pcm
 
 HALF_WIDTH = 32
 """Zero crossings to each side; 4 ms at 8 kHz, 1.3 ms at 24 kHz."""

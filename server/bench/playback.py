@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from models.base import Pcm
+from models.audio import Pcm
 
 AUDIBLE_DBFS = -45.0
 WINDOW_MS = 20

@@ -13,7 +13,7 @@ import numpy as np
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from models.base import Pcm
+from models.audio import Pcm
 from server.bench.playback import Arrival, first_audible_s, first_playable_s, play, worst_gap_s
 from server.bench.target import Target
 

@@ -9,7 +9,7 @@ import typer
 from server.cli import bench, cloning, doctor, keys, serve, speech
 from server.config import ConfigError
 from server.errors import DescantError
-from server.json_file import JsonFileError
+from server.storage.json_file import JsonFileError
 
 
 class Application(typer.Typer):

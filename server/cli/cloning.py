@@ -12,8 +12,8 @@ from rich.console import Console
 
 from server.config import load_settings
 from server.errors import InvalidRequest
-from server.main import own_voices
-from server.own_voices import OwnVoice, check_words
+from server.process.main import own_voices
+from server.storage.own_voices import OwnVoice, check_words
 
 
 def clone(
@@ -34,11 +34,11 @@ def clone(
 
 
 async def _clone(name: str, data: bytes, description: str, language: str) -> tuple[OwnVoice, float]:
-    from models.base import Voice
     from models.registry import load_cloner, load_synthesizer
     from models.silero_vad import SileroDetector
+    from models.voices import Voice
     from server.audio.files import decode_file
-    from server.engine.cloning import Cloning
+    from server.engine.speech.cloning import Cloning
     from server.text.frontend import TextFrontEnd
 
     settings = load_settings()

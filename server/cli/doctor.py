@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from server.config import Settings, load_settings, unknown_environment
-from server.main import load_ears
+from server.process.main import load_ears
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def _ports(settings: Settings) -> Finding:
 
 
 def _keys(settings: Settings) -> Finding:
-    from server.main import key_store
+    from server.process.main import key_store
 
     count = len(key_store(settings).list())
     if settings.is_loopback or count:

@@ -13,11 +13,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from server.catalog import build_catalog
 from server.config import Settings, load_settings, unknown_environment
-from server.main import Listening, build, build_gateway, check_exposure, check_ports, key_store
-from server.main import serve as run_server
-from server.supervisor import supervise
+from server.process.main import Listening, build, build_gateway, check_exposure, check_ports, key_store
+from server.process.main import serve as run_server
+from server.process.supervisor import supervise
+from server.requests.model_ids import build_catalog
 
 
 def _help(setting: str) -> str:

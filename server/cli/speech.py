@@ -12,22 +12,13 @@ from rich.console import Console
 
 from server.config import load_settings
 from server.errors import InvalidRequest
-from server.keyterms import checked_keyterms
-from server.locales import primary_language
-from server.main import load_speech, own_voices
+from server.process.main import load_speech, own_voices
+from server.requests.audio_format import MP3_BIT_RATES_BPS, AudioFormat, Container, Encoding
+from server.requests.keyterms import checked_keyterms
+from server.requests.locales import primary_language
+from server.requests.speech import NO_PRONUNCIATIONS, Controls, SpeechRequest, SpokenAudio
+from server.requests.transcription import Transcript, TranscriptionRequest
 from server.text.delivery import checked_emotion
-from server.types import (
-    MP3_BIT_RATES_BPS,
-    NO_PRONUNCIATIONS,
-    AudioFormat,
-    Container,
-    Controls,
-    Encoding,
-    SpeechRequest,
-    SpokenAudio,
-    Transcript,
-    TranscriptionRequest,
-)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
@@ -76,7 +67,7 @@ async def _speak(
     device: str | None,
 ) -> tuple[bytes, dict[str, float]]:
     from server.audio.output import OutputChain
-    from server.main import build, running_engine
+    from server.process.main import build, running_engine
 
     with Console(stderr=True).status("loading models …"):
         services = build(load_settings(flags={"device": device}))
@@ -148,7 +139,7 @@ def transcribe(
 
 async def _transcribe(data: bytes, keyterms: tuple[str, ...], device: str | None) -> dict[str, object]:
     from server.audio.files import decode_file
-    from server.main import build, running_engine
+    from server.process.main import build, running_engine
 
     settings = load_settings(flags={"device": device})
     pcm = decode_file(data, max_s=settings.limits.max_upload_s)
@@ -180,7 +171,7 @@ async def _transcribe(data: bytes, keyterms: tuple[str, ...], device: str | None
 
 def voices(as_json: AsJson = False) -> None:
     """List the voices that the installed model speaks with, and those that were cloned on this machine."""
-    from server.voices import VoiceStore
+    from server.storage.voices import VoiceStore
 
     settings = load_settings()
     stock = load_speech(settings, "cpu", 1).info.voices

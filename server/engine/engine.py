@@ -7,16 +7,20 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from models.base import Recognizer, SpeechDetector, Synthesizer, Voice
-from server.engine.hearing import Hearer, TranscriptStream
+from models.hearing import Recognizer, SpeechDetector
+from models.speech import Synthesizer
+from models.voices import Voice
+from server.engine.hearing.hearer import Hearer
+from server.engine.hearing.stream import TranscriptStream
 from server.engine.limits import EngineLimits
-from server.engine.speaking import Speaker
-from server.engine.streams import SpeechStream
-from server.engine.text_feed import FrontEnd, TextCommand, TextFeed
+from server.engine.speech.speaker import Speaker
+from server.engine.speech.stream import SpeechStream
+from server.engine.speech.text_feed import FrontEnd, TextCommand, TextFeed
 from server.engine.worker import Clock, Worker, default_clock
 from server.errors import InvalidRequest, ShuttingDown
 from server.metrics import Metrics
-from server.types import SpeechRequest, TranscriptionRequest
+from server.requests.speech import SpeechRequest
+from server.requests.transcription import TranscriptionRequest
 
 log = logging.getLogger("descant.engine")
 

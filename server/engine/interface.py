@@ -7,12 +7,14 @@ they give raises it from its first event otherwise.
 
 from typing import Protocol, Self
 
-from models.base import ClonedSpeech, Pcm
-from server.types import Controls, SpeechEvent, SpeechRequest, StageTimes, TranscriptEvent, TranscriptionRequest, TurnSettings
+from models.audio import Pcm
+from models.voices import ClonedSpeech
+from server.requests.speech import Controls, SpeechEvent, SpeechRequest, StageTimes
+from server.requests.transcription import TranscriptEvent, TranscriptionRequest, TurnSettings
 
 
 class SpeechContext(Protocol):
-    """One speaking context; the methods are those of `server.engine.streams.SpeechStream`."""
+    """One speaking context; the methods are those of `server.engine.speech.stream.SpeechStream`."""
 
     @property
     def sample_rate_hz(self) -> int: ...
@@ -38,7 +40,7 @@ class SpeechContext(Protocol):
 
 
 class AudioStream(Protocol):
-    """One stream of audio being heard; the methods are those of `server.engine.hearing.TranscriptStream`."""
+    """One stream of audio being heard; the methods are those of `server.engine.hearing.hearer.stream.TranscriptStream`."""
 
     @property
     def sample_rate_hz(self) -> int: ...

@@ -13,7 +13,7 @@ from server.errors import DescantError, InternalError
 from server.gateways.wire import OPENED, Description, error_frame, frame_of, pcm_of, value_of
 from server.pb import engine_pb2_grpc
 from server.pb.engine_pb2 import Frame
-from server.types import SpokenAudio, StageTimes
+from server.requests.speech import SpokenAudio, StageTimes
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """A clip of ten minutes at 16 kHz is 38 MB."""

@@ -14,9 +14,10 @@ from typing import Any, Generic, Self, TypeVar
 
 import grpc.aio
 
-from models.base import ClonedSpeech, Pcm, Voice
+from models.audio import Pcm
+from models.voices import ClonedSpeech, Voice
 from server.engine.engine import LAG_PERIOD_S
-from server.engine.streams import EventQueue
+from server.engine.events import EventQueue
 from server.engine.worker import Clock, default_clock
 from server.errors import DescantError, InvalidRequest, ShuttingDown
 from server.gateways.engine_service import MAX_MESSAGE_BYTES
@@ -24,15 +25,8 @@ from server.gateways.wire import OPENED, Description, frame_of, pcm_frame, raise
 from server.metrics import Metrics
 from server.pb import engine_pb2_grpc
 from server.pb.engine_pb2 import Frame
-from server.types import (
-    Controls,
-    SpeechEvent,
-    SpeechRequest,
-    StageTimes,
-    TranscriptEvent,
-    TranscriptionRequest,
-    TurnSettings,
-)
+from server.requests.speech import Controls, SpeechEvent, SpeechRequest, StageTimes
+from server.requests.transcription import TranscriptEvent, TranscriptionRequest, TurnSettings
 
 E = TypeVar("E")
 
@@ -152,7 +146,7 @@ class _RemoteStream(Generic[E]):
 
 
 class RemoteSpeech(_RemoteStream[SpeechEvent]):
-    """As `server.engine.streams.SpeechStream`."""
+    """As `server.engine.speech.stream.SpeechStream`."""
 
     def __init__(
         self,
@@ -192,7 +186,7 @@ class RemoteSpeech(_RemoteStream[SpeechEvent]):
 
 
 class RemoteHearing(_RemoteStream[TranscriptEvent]):
-    """As `server.engine.hearing.TranscriptStream`."""
+    """As `server.engine.hearing.hearer.stream.TranscriptStream`."""
 
     def __init__(
         self,
@@ -299,7 +293,7 @@ class RemoteEngine:
         return stream
 
     async def clone(self, pcm: Pcm, field: str) -> ClonedSpeech:
-        """As `server.engine.cloning.Cloning.clone`."""
+        """As `server.engine.speech.cloning.Cloning.clone`."""
         try:
             frame = await self._stub.Clone(pcm_frame("clip", pcm, field))
         except grpc.aio.AioRpcError:

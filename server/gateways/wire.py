@@ -1,4 +1,4 @@
-"""Requests, events and errors as frames of `proto/engine.proto`: JSON of the types of `server.types`, audio beside it.
+"""Requests, events and errors as frames of `proto/engine.proto`: JSON of the types of `server.requests`, audio beside it.
 
 A stream begins with its request. It is answered by OPENED or by an error, and then by events. The kind of a frame is
 the name of its type, or a word: ``push`` (the JSON is the bare text), ``flush``, ``finish``, ``delay`` (milliseconds),
@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from models.base import ClonedSpeech, Pcm, Voice
+from models.audio import Pcm
+from models.voices import ClonedSpeech, Voice
 from server import errors
 from server.errors import DescantError, InternalError
 from server.pb.engine_pb2 import Frame
-from server.types import (
+from server.requests.speech import (
     NO_PRONUNCIATIONS,
     Controls,
     Pronunciations,
@@ -25,12 +26,8 @@ from server.types import (
     SpokenAudio,
     SpokenTimes,
     StageTimes,
-    Transcript,
-    TranscriptFlushed,
-    TranscriptionRequest,
-    Turn,
-    TurnSettings,
 )
+from server.requests.transcription import Transcript, TranscriptFlushed, TranscriptionRequest, Turn, TurnSettings
 
 OPENED, ERROR = "opened", "error"
 MOST_DICTIONARIES = 64

@@ -14,9 +14,9 @@ import grpc
 import grpc.aio
 
 from server.errors import DescantError, InternalError, Unauthorized
-from server.keys import key_in_headers, keys_are_required
 from server.services import Services
-from server.voices import Voices
+from server.storage.keys import key_in_headers, keys_are_required
+from server.storage.voices import Voices
 
 _log = logging.getLogger("descant.rpc")
 

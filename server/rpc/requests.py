@@ -4,28 +4,25 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from models.base import Voice
+from models.voices import Voice
 from server.errors import InvalidRequest
-from server.keyterms import checked_keyterms
-from server.locales import is_locale, primary_language, primary_subtag
 from server.pb import speech_pb2
-from server.rpc.call import Call
-from server.text.delivery import checked_emotion
-from server.turns import TURN_RANGES, turn_settings
-from server.types import (
+from server.requests.audio_format import OUTPUT_ENCODINGS, AudioFormat, Container, Encoding
+from server.requests.keyterms import checked_keyterms
+from server.requests.locales import is_locale, primary_language, primary_subtag
+from server.requests.speech import (
     MAX_BUFFER_DELAY_RANGE_MS,
-    OUTPUT_ENCODINGS,
     PITCH_MOVEMENT_RANGE,
     PITCH_RANGE_SEMITONES,
     SPEED_RANGE,
     VOLUME_RANGE,
-    AudioFormat,
-    Container,
     Controls,
-    Encoding,
     SpeechRequest,
-    TranscriptionRequest,
 )
+from server.requests.transcription import TranscriptionRequest
+from server.requests.turn_settings import TURN_RANGES, turn_settings
+from server.rpc.call import Call
+from server.text.delivery import checked_emotion
 
 VOLUME_LEVEL_RANGE = (0.0, 1.0)
 MAX_SILENCE_RANGE_S = (0.01, 60.0)

@@ -10,11 +10,11 @@ from server.audio.output import OutputChain, check_format
 from server.errors import DescantError
 from server.metrics import stage_durations_s
 from server.pb import speech_pb2, speech_pb2_grpc
+from server.requests.speech import SpeechEvent, SpeechFlushed, SpokenAudio, SpokenTimes, StageTimes, WordTime
 from server.rpc.call import Call, answered
 from server.rpc.conversation import END, receive, receive_config, send, unexpected
 from server.rpc.requests import audio_format, controls, speech_request
 from server.services import Services
-from server.types import SpeechEvent, SpeechFlushed, SpokenAudio, SpokenTimes, StageTimes, WordTime
 
 if TYPE_CHECKING:
     from server.engine.interface import SpeechContext

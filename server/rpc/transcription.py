@@ -8,12 +8,12 @@ from server.audio.input import InputChain, check_sample_rate
 from server.audio.off_loop import decoded
 from server.errors import DescantError, InvalidRequest
 from server.pb import speech_pb2, speech_pb2_grpc
+from server.requests.transcription import Transcript, TranscriptEvent, Turn
+from server.requests.turn_settings import turn_settings
 from server.rpc.call import Call, answered
 from server.rpc.conversation import END, receive, receive_config, send, unexpected
 from server.rpc.requests import given_turns, input_encoding, transcription_request
 from server.services import Services
-from server.turns import turn_settings
-from server.types import Transcript, TranscriptEvent, Turn
 
 if TYPE_CHECKING:
     from server.engine.interface import AudioStream

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from server.locales import canonical_tag, primary_language
 from server.pb import speech_pb2, speech_pb2_grpc
+from server.requests.locales import canonical_tag, primary_language
 from server.rpc.call import answered
 from server.services import Services
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from server.text.languages.english import abbreviations as english
 from server.text.languages.language import Language
-from server.text.normalize import abbreviations as english
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 
 from server.errors import InvalidRequest
-from server.types import SPEED_RANGE, VOLUME_RANGE, Controls
+from server.requests.speech import SPEED_RANGE, VOLUME_RANGE, Controls
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Factors on speed, volume and pitch movement, and a shift in pitch; see `models.base.Phone`."""
+    """Factors on speed, volume and pitch movement, and a shift in pitch; see `models.speech.Phone`."""
 
     speed: float = 1.0
     volume: float = 1.0

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from models.base import Phone, Segment
+from models.speech import Phone, Segment
 from server.errors import InvalidRequest
-from server.locales import primary_subtag
+from server.requests.locales import primary_subtag
+from server.requests.speech import NO_PRONUNCIATIONS, Controls, Pronunciations
 from server.text.delivery import Delivery, SpeechState
 from server.text.markup import Break, NonVerbal, PhonemeRun, TextRun, parse_markup
 from server.text.normalize.replacements import compiled
@@ -22,7 +23,6 @@ from server.text.segmenter import Piece, Segmenter, Take
 from server.text.spelling import spell
 from server.text.tongues import TONGUES, Tongue, tongue_of
 from server.text.words import SpokenWord, WrittenWord, WrittenWords
-from server.types import NO_PRONUNCIATIONS, Controls, Pronunciations
 
 __all__ = ["SpokenWord", "Take", "TextFrontEnd", "TextSegment", "TextStream", "WrittenWord"]
 

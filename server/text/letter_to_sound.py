@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 
 from models.phones import VOWELS
-from server.text.lexicon import PhoneWithStress, Pronunciation
+from server.text.pronunciation import PhoneWithStress, Pronunciation
 
 SLOTS_PER_LETTER = 2
 BLANK = 0

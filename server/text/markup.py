@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from server.requests.speech import SPEED_RANGE, VOLUME_RANGE
 from server.text.delivery import EMOTIONS, SpeechState, clamp
-from server.text.lexicon import Pronunciation
 from server.text.phonemes import ENGLISH, Inventory, parse_phonemes
-from server.types import SPEED_RANGE, VOLUME_RANGE
+from server.text.pronunciation import Pronunciation
 
 DEFAULT_BREAK_MS = 500.0
 MAX_BREAK_MS = 60_000.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from models.phones import ARPABET_TO_IPA, PAUSES, PHONES, VOWELS
 from server.text.languages.language import Language
-from server.text.lexicon import PhoneWithStress, Pronunciation
+from server.text.pronunciation import PhoneWithStress, Pronunciation
 
 _STRESS = {"ˈ": 1, "'": 1, "ˌ": 2}
 _SEQUENCES = {

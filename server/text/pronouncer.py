@@ -9,7 +9,7 @@ from anyascii import anyascii
 
 from server.text.languages.language import Language
 from server.text.letter_to_sound import letter_to_sound
-from server.text.lexicon import PhoneWithStress, Pronunciation
+from server.text.pronunciation import PhoneWithStress, Pronunciation
 
 _SYLLABIC_LETTERS = frozenset("aeiouy")
 

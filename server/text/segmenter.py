@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from server.text.boundaries import ENGLISH, Boundaries
 from server.text.markup import INLINE_PHONEMES, NON_VERBAL, TAG
-from server.text.normalize.symbols import LIST_HEAD
+from server.text.normalize.punctuation import LIST_HEAD
 
 FIRST_CLAUSE_CHARS = 24
 """A context's first piece may end at a clause mark this early, so that audio starts soon."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from anyascii import anyascii
 
-from server.text.normalize import numbers
+from server.text.languages.english import numbers
 from server.text.normalize.tokens import PauseMark, SpokenToken, Token
 
 _ENGLISH_NAMES = {

@@ -6,17 +6,18 @@ from functools import cache
 
 from server.text import boundaries, phonemes
 from server.text.boundaries import Boundaries, boundaries_of
-from server.text.british import pronounce_words_in_britain
+from server.text.languages.english.british import pronounce_words_in_britain
+from server.text.languages.english.lexicon import english_lexicon
+from server.text.languages.english.pronounce import pronounce_words
+from server.text.languages.english.rules import english_normalizer
 from server.text.languages.language import Language
 from server.text.languages.registry import LANGUAGES
 from server.text.letter_to_sound import letter_to_sound
-from server.text.lexicon import Pronunciation, english_lexicon
-from server.text.normalize.english import english_normalizer
 from server.text.normalize.normalizer import Normalizer
 from server.text.normalize.rules import normalizer_of
 from server.text.phonemes import Inventory, inventory_of
-from server.text.pronounce import pronounce_words
 from server.text.pronouncer import pronouncer_of
+from server.text.pronunciation import Pronunciation
 from server.text.spelling import ENGLISH_SIGNS, SpokenSigns
 
 TONGUES = ("en", "en-GB", *LANGUAGES)

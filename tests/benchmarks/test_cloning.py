@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.cloning import rank, table
 from benchmarks.speaker_judges import judges, spread_out
-from models.base import Pcm
+from models.audio import Pcm
 
 KNOWN = {"a": (1.0, 0.0), "b": (0.0, 1.0), "c": (-1.0, 0.2)}
 

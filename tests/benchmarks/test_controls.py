@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks import controls
 from benchmarks.controls import Mouth, Row
-from models.base import Voice
 from models.registry import load_synthesizer
+from models.voices import Voice
 from server.text.frontend import TextFrontEnd
 
 Rows = Callable[[Mouth, list[Voice]], Iterator[Row]]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from benchmarks.random_whisper import SHAPES, write
-from models.base import RecognitionWindow, Recognizer
+from models.hearing import RecognitionWindow, Recognizer
 from models.whisper.model import load
 from models.whisper.network import Whisper
 

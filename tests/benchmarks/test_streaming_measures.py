@@ -4,7 +4,8 @@ import pytest
 from benchmarks.simulated_stream import Run, Shown
 from benchmarks.spoken_streams import Phrase, SpokenStream, SpokenWord
 from benchmarks.streaming_measures import Score, error_rate_difference, read_shows
-from server.types import Transcript, WordTime
+from server.requests.speech import WordTime
+from server.requests.transcription import Transcript
 
 RATE_HZ = 16_000
 

@@ -7,8 +7,9 @@ import pytest
 
 from benchmarks.long_texts import Cut, check_passage, last_word_wrong, letters_wrong, passages, speak_passage
 from benchmarks.voice_quality import BARS, Figures, print_bars
-from models.base import Hypothesis, RecognitionWindow, Recognizer, RecognizerInfo, Synthesizer
 from models.conv_tts.model import load
+from models.hearing import Hypothesis, RecognitionWindow, Recognizer, RecognizerInfo
+from models.speech import Synthesizer
 from server.text.frontend import TextFrontEnd
 from training.sentences import held_out
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from models.base import Phone, Segment, SpeechFrames, Synthesizer, Voice
 from models.conv_tts import model as conv_tts
 from models.conv_tts.config import HOP_SAMPLES, SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.model import ConvTtsSynthesizer
 from models.conv_tts.network import ConvBlock, ConvTts
 from models.conv_tts.voices import speaker_weights
+from models.speech import Phone, Segment, SpeechFrames, Synthesizer
+from models.voices import Voice
 from models.weights import WeightsError, load_weights
 
 HELLO = "_ h:w ə l oʊ:1 w:w ɚ:1 l d ,"

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from models.base import Character, Pcm, Phone, Segment, Voice
+from models.audio import Pcm
 from models.conv_tts import model as conv_tts
 from models.conv_tts.character import Shape, Shapes, apply_shapes, warp_matrix
 from models.conv_tts.cloning import speak_together
 from models.conv_tts.profile import CLIP_RATE_HZ, OFFSET_ORDER, equalise, measure, spectral_difference
 from models.conv_tts.vocoder import warped_angle
+from models.speech import Phone, Segment
+from models.voices import Character, Voice
 
 ORDER = 40
 TEXT = "_ w i w ɚ oʊ l m oʊ s t w aɪ l d w ɪ ð dʒ ɔɪ æ n d ɹ æ n ə l ɔ ŋ ð ə ɹ ɪ v ɚ ."

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from models.base import Character, Pcm, Segment, Voice
+from models.audio import Pcm
 from models.conv_tts.cloning import ConvTtsCloner, speak_together
 from models.conv_tts.model import ConvTtsSynthesizer
 from models.conv_tts.model import load as load_voice
 from models.conv_tts.profile import measure
 from models.registry import load_cloner
-from server.engine.text_feed import read_whole
+from models.speech import Segment
+from models.voices import Character, Voice
+from server.engine.speech.text_feed import read_whole
 from server.text.frontend import TextFrontEnd
 
 CLIP = "My brother keeps the old boat behind the house, and nobody asks how long it will take."

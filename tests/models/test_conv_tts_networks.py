@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from models.base import Phone, Segment, Synthesizer, Voice
 from models.conv_tts.config import ConvTtsConfig
 from models.conv_tts.model import WEIGHTS
 from models.conv_tts.network import ConvTts
 from models.conv_tts.voices import read_file_voices, voices_record
 from models.phones import PHONES
 from models.registry import load_synthesizer
+from models.speech import Phone, Segment, Synthesizer
+from models.voices import Voice
 from models.weights import save_weights
 
 SPOKEN = Segment(tuple(Phone(symbol) for symbol in ("_", "h", "ɛ", "l", "oʊ", ".")))

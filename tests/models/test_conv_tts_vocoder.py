@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.base import Phone
 from models.conv_tts.config import BAND_CENTRES_HZ, HOP_SAMPLES, PAUSE_STRETCH, SAMPLE_RATE_HZ
 from models.conv_tts.timing import lay_out, shortened
 from models.conv_tts.vocoder import FFT_SAMPLES, Vocoder, warped_angle
+from models.speech import Phone
 
 ORDER = 16
 BANDS = len(BAND_CENTRES_HZ)

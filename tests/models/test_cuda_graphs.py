@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.base import Character, Segment, Synthesizer, Voice
 from models.conv_tts import model as conv_tts
 from models.conv_tts.config import HOP_SAMPLES, ConvTtsConfig
 from models.conv_tts.model import ConvTtsSynthesizer
 from models.conv_tts.network import ConvBlock, ConvTts
 from models.conv_tts.speech_step import SpeechStep
 from models.cuda_graphs import Bucket, Field, Inputs, Recorder, StepGraphs, Work, row_buckets
+from models.speech import Segment, Synthesizer
+from models.voices import Character, Voice
 from tests.models.test_conv_tts import HELLO, STORY, error_db, phones
 
 SLOTS = 7

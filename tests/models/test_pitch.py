@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.base import Pcm
+from models.audio import Pcm
 from models.pitch import track_pitch
 
 RATE_HZ, HOP_SAMPLES = 16_000, 160

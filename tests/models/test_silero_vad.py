@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import soxr
 
-from models.base import Pcm
+from models.audio import Pcm
 from models.registry import load_synthesizer
 from models.silero_vad import FRAME_SAMPLES, SAMPLE_RATE_HZ, SileroDetector, find_weights
-from server.engine.text_feed import read_whole
+from server.engine.speech.text_feed import read_whole
 from server.text.frontend import TextFrontEnd
 from training.ears import noises
 

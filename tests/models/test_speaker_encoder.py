@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from models.base import Character, Pcm, Phone, Segment, Voice
+from models.audio import Pcm
 from models.conv_tts.cloning import speak_together
 from models.conv_tts.model import load as load_voice
 from models.speaker_encoder import model
 from models.speaker_encoder.features import FEATURES, HOP_SAMPLES, MEL_BANDS, SAMPLE_RATE_HZ, mel_bands, speaker_features
 from models.speaker_encoder.model import SpeakerEncoder
 from models.speaker_encoder.network import EMBEDDING_SIZE, SpeakerNetwork
+from models.speech import Phone, Segment
+from models.voices import Character, Voice
 
 TEXTS = (
     "_ ð ə b ɹ aʊ n d ɔ ɡ w ɑ z s l i p ɪ ŋ b aɪ ð ə w ɔ ɹ m f aɪ ɚ .",

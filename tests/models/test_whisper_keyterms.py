@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.base import RecognitionWindow, Recognizer
+from models.hearing import RecognitionWindow, Recognizer
 from models.registry import load_recognizer
 from models.whisper import keyterms
 from models.whisper.decoding import DecodedWindow, DecodingRules, DecodingTask, _Search, decode

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.base import Hypothesis, RecognitionWindow, Recognizer
+from models.hearing import Hypothesis, RecognitionWindow, Recognizer
 from models.registry import load_recognizer
 from models.weights import WeightsError
 from models.whisper.model import EMBEDDED, load

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from models.base import Hypothesis, RecognitionWindow
+from models.hearing import Hypothesis, RecognitionWindow
 from models.whisper.model import WhisperRecognizer
 from server.bench.process import ServerProcess
 from server.cli.app import app

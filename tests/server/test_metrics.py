@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.metrics import STAGES, Metrics, stage_durations_s, start_metrics_server
-from server.types import StageTimes
+from server.requests.speech import StageTimes
 
 
 @pytest.fixture

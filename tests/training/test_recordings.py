@@ -10,11 +10,11 @@ import pytest
 from cartesia import Cartesia
 from numpy.typing import NDArray
 
-from models.base import Voice
 from models.conv_tts.config import EDGE_PAUSE_FRAMES, FRAME_MS
 from models.conv_tts.network import ConvTts
 from models.phones import PHONES
 from models.pitch import track_pitch
+from models.voices import Voice
 from server.bench.process import ServerProcess
 from training.ears.synthesizers import Espeak
 from training.voice.acoustics import pack

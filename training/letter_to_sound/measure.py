@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.text.letter_to_sound import LetterToSound
-from server.text.lexicon import Pronunciation
+from server.text.pronunciation import Pronunciation
 
 
 @dataclass

@@ -24,8 +24,9 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from models.phones import PHONES
+from server.text.languages.english.lexicon import english_lexicon
 from server.text.letter_to_sound import BLANK, SLOTS_PER_LETTER, LetterToSound, letter_to_sound, output_classes
-from server.text.lexicon import PhoneWithStress, Pronunciation, english_lexicon
+from server.text.pronunciation import PhoneWithStress, Pronunciation
 from training.letter_to_sound.measure import Score, report, score_words
 from training.letter_to_sound.word_lists import gather_words, write_lexicon
 

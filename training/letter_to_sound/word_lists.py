@@ -16,7 +16,7 @@ from num2words import num2words
 from models.phones import VOWELS
 from server.text.languages.registry import LANGUAGES
 from server.text.letter_to_sound import LetterToSound
-from server.text.lexicon import PhoneWithStress, Pronunciation
+from server.text.pronunciation import PhoneWithStress, Pronunciation
 from training.espeak_phones import EspeakPhones
 from training.sentences import held_out, load_sentences
 

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.base import Voice
 from models.conv_tts.cloning import speak_together
 from models.conv_tts.model import load
 from models.speaker_encoder.features import FEATURES, SAMPLE_RATE_HZ, speaker_features
 from models.speaker_encoder.network import CHARACTER_NAMES
-from server.engine.text_feed import read_whole
+from models.voices import Voice
+from server.engine.speech.text_feed import read_whole
 from server.text.frontend import TextFrontEnd
 from training.ears import effects, noises
 from training.ears.speech import Speaker

@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.base import Voice
 from models.conv_tts.network import ConvTts, position_features
 from models.conv_tts.voices import voices_record
+from models.voices import Voice
 from models.weights import save_weights
 from training.voice.batches import Batch, batches, collate
 from training.voice.data import Utterance, load_shards

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from models.conv_tts.config import EDGE_PAUSE_FRAMES, ConvTtsConfig
 from models.phones import ARPABET_TO_IPA, PHONES
-from server.text.pronounce import pronounce_words
+from server.text.languages.english.pronounce import pronounce_words
 from training.sentences import held_out, load_prose, load_sentences
 from training.voice.acoustics import pack, translate
 from training.voice.flite import FRAME_S, FliteSpeech, speak

@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import Voice
 from models.conv_tts.config import EDGE_PAUSE_FRAMES, ConvTtsConfig
 from models.phones import PAUSES, PHONES
-from server.text.lexicon import PhoneWithStress
+from models.voices import Voice
+from server.text.pronunciation import PhoneWithStress
 from training.ears.synthesizers import Speech
 from training.espeak_phones import VOICE_OF, Clause, EspeakPhones, to_phones
 from training.sentences import held_out, load_sentences

@@ -13,7 +13,7 @@ from models.conv_tts.config import EDGE_PAUSE_FRAMES, ConvTtsConfig
 from models.conv_tts.model import WEIGHTS
 from models.conv_tts.network import ConvTts, pitch_at, position_features
 from models.weights import load_weights, read_metadata
-from server.engine.text_feed import read_whole
+from server.engine.speech.text_feed import read_whole
 from server.text.frontend import TextFrontEnd
 from training.voice.aligner import Alignment, SpokenPhone
 from training.voice.data import PHONE_INDEX

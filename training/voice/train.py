@@ -27,10 +27,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.base import Voice
 from models.conv_tts.config import CEPSTRUM_WARP, SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.network import ConvTts, pitch_at, position_features
 from models.conv_tts.voices import voices_record
+from models.voices import Voice
 from models.weights import save_weights
 from training.voice.batches import Batch, batches
 from training.voice.data import Utterance, load_shards, make_data

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from models.phones import VOWELS
 from server.text.languages.language import Abbreviations, Currency, Language, Noun, nouns
-from server.text.lexicon import PhoneWithStress, Pronunciation
+from server.text.pronunciation import PhoneWithStress, Pronunciation
 
 MONTHS = (
     "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre",

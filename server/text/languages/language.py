@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from num2words import num2words
 
-from server.text.lexicon import Pronunciation
+from server.text.pronunciation import Pronunciation
 
 MAX_CARDINAL_DIGITS = 15
 """Longer runs of digits are identifiers and are read digit by digit."""

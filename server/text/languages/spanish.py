@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from server.text.languages.language import Abbreviations, Currency, Language, Noun, nouns
-from server.text.lexicon import PhoneWithStress, Pronunciation
+from server.text.pronunciation import PhoneWithStress, Pronunciation
 
 MONTHS = (
     "enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre",

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.text.normalize import symbols
+from server.text.normalize.punctuation import punctuation
 from server.text.normalize.replacements import Replacements
 from server.text.normalize.source import WORD, Rule, Source
 from server.text.normalize.tokens import PauseMark, Token, fold, tokens_of
@@ -70,7 +70,7 @@ class Normalizer:
         link = _LINK_TARGET.match(source.text, position) if char == "]" else None
         if link:
             return link.end()
-        mark, end = symbols.punctuation(source, position)
+        mark, end = punctuation(source, position)
         if mark:
             _add_pause(tokens, mark)
         return end

@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
-from server.text.lexicon import Pronunciation
+from server.requests.speech import Pronunciations
+from server.text.languages.english.pronounce import attach_clitic
 from server.text.normalize.source import Source
 from server.text.normalize.tokens import SpokenToken, Token, fold
 from server.text.phonemes import ENGLISH, Inventory, parse_phonemes
-from server.text.pronounce import attach_clitic
-from server.types import Pronunciations
+from server.text.pronunciation import Pronunciation
 
 _SPELLED_OUT = re.compile(r"<<([^<>]{1,400})>>|[^\s<>]*[\u0250-\u02af\u02c8\u02cc][^\s<>]*")
 """A group of phones, or a word with a letter of the IPA or a stress mark in it, which no spelling of a word has."""

@@ -8,11 +8,11 @@ import re
 from functools import cache
 
 from server.text.languages.language import Language
-from server.text.normalize import numbers as numerals
 from server.text.normalize.addresses import AddressRules
 from server.text.normalize.amounts import AmountRules
 from server.text.normalize.calendar import CalendarRules
 from server.text.normalize.normalizer import Normalizer, Rules
+from server.text.normalize.numerals import FRACTIONS, roman
 from server.text.normalize.source import WORD, Reading, Source
 from server.text.normalize.tokens import Part
 
@@ -69,7 +69,7 @@ class SharedRules:
 
     def fraction(self, source: Source, position: int) -> Reading | None:
         """``3/4``, ``½``."""
-        vulgar = numerals.FRACTIONS.get(source.char(position))
+        vulgar = FRACTIONS.get(source.char(position))
         found = None if vulgar else _FRACTION.match(source.text, position)
         if not vulgar and not found:
             return None
@@ -163,7 +163,7 @@ class SharedRules:
     def roman_numeral(self, source: Source, position: int) -> Reading | None:
         """``Ludwig XIV``, ``siglo XX``: after a word, never alone."""
         found = _ROMAN.match(source.text, position)
-        value = numerals.roman(found[0]) if found else 0
+        value = roman(found[0]) if found else 0
         if not found or not value or source.shouting or not source.previous_word(position).isalpha():
             return None
         stop = source.char(found.end()) == "." and source.next_word(found.end() + 1)[:1].islower()

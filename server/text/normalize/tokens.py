@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
-from server.text.lexicon import Pronunciation
+from server.text.pronunciation import Pronunciation
 
 Part = tuple[str, int, int]
 """A phrase of spoken words and the characters it stands for: (phrase, start, end)."""

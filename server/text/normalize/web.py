@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-from server.text.normalize import numbers
+from server.text.languages.english import numbers
 from server.text.normalize.source import Reading, Source
 from server.text.normalize.tokens import Part
 

@@ -16,20 +16,20 @@ from websockets.sync.connection import Connection
 
 from server.api.app import build_app
 from server.api.connection import HttpConnection
-from server.catalog import build_catalog
 from server.config import Limits, Settings
-from server.engine.cloning import Cloning
 from server.engine.engine import Engine
 from server.engine.interface import AnyCloning, AnyEngine
+from server.engine.speech.cloning import Cloning
 from server.gateways.engine_service import EngineService
 from server.gateways.remote import RemoteEngine
-from server.keys import KeyStore
-from server.main import bind
 from server.metrics import Metrics
-from server.own_voices import OwnVoices
-from server.pronunciations import PronunciationStore
+from server.process.main import bind
+from server.requests.model_ids import build_catalog
 from server.services import Services
-from server.voices import VoiceStore
+from server.storage.keys import KeyStore
+from server.storage.own_voices import OwnVoices
+from server.storage.pronunciations import PronunciationStore
+from server.storage.voices import VoiceStore
 from tests.fakes import ANNA, BERT, FakeCloner, FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
 
 RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 24000}

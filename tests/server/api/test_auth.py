@@ -10,7 +10,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from server.access_tokens import AccessTokens
+from server.storage.access_tokens import AccessTokens
 from tests.server.api.harness import VERSIONS, ApiServer, opened, serving, speech_body
 from tests.server.api.test_errors import check_shape, refusal_of
 

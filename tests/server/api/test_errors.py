@@ -13,7 +13,8 @@ from websockets.exceptions import InvalidStatus
 
 from server.api.body import MAX_JSON_BYTES
 from server.config import Limits
-from server.types import MAX_TRANSCRIPT_CHARS, MP3_BIT_RATES_BPS, OUTPUT_ENCODINGS, OUTPUT_SAMPLE_RATES_HZ
+from server.requests.audio_format import MP3_BIT_RATES_BPS, OUTPUT_ENCODINGS, OUTPUT_SAMPLE_RATES_HZ
+from server.requests.speech import MAX_TRANSCRIPT_CHARS
 from tests.fakes import ANNA, FakeSynthesizer
 from tests.server.api.harness import RAW, VERSIONS, ApiServer, opened, serving, speech_body
 

@@ -14,16 +14,17 @@ from server.api.body import parse_json
 from server.api.call import Call
 from server.api.schemas import FILE_CONTAINERS, SpeechBody
 from server.api.versions import counts_flushes_from_zero, default_buffer_delay_ms, parse_version
-from server.catalog import build_catalog
 from server.config import Settings
 from server.errors import DescantError, InvalidRequest
-from server.keys import KeyStore
-from server.locales import primary_language
-from server.own_voices import OwnVoices
-from server.pronunciations import PronunciationStore
+from server.requests.audio_format import OUTPUT_SAMPLE_RATES_HZ
+from server.requests.locales import primary_language
+from server.requests.model_ids import build_catalog
+from server.requests.speech import PITCH_RANGE_SEMITONES, SPEED_RANGE, VOLUME_RANGE
 from server.services import Services
-from server.types import OUTPUT_SAMPLE_RATES_HZ, PITCH_RANGE_SEMITONES, SPEED_RANGE, VOLUME_RANGE
-from server.voices import VoiceStore
+from server.storage.keys import KeyStore
+from server.storage.own_voices import OwnVoices
+from server.storage.pronunciations import PronunciationStore
+from server.storage.voices import VoiceStore
 from tests.fakes import ANNA, BERT
 from tests.server.api.harness import RAW, speech_body
 

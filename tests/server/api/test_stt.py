@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
-from models.base import Pcm
+from models.audio import Pcm
 from server.config import Limits
 from tests.fakes import FakeRecognizer, silence, speech
 from tests.server.api.harness import VERSIONS, ApiServer, opened, serving

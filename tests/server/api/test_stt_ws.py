@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from models.base import Pcm
+from models.audio import Pcm
 from server.config import Limits
 from tests.fakes import silence, speech
 from tests.server.api.harness import VERSIONS, ApiServer, Socket, opened, serving

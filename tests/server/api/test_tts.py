@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from server.config import Limits
-from server.types import MP3_BIT_RATES_BPS, OUTPUT_ENCODINGS, OUTPUT_SAMPLE_RATES_HZ
+from server.requests.audio_format import MP3_BIT_RATES_BPS, OUTPUT_ENCODINGS, OUTPUT_SAMPLE_RATES_HZ
 from tests.fakes import ANNA, BERT, PHONE_MS, FakeSynthesizer
 from tests.server.api.harness import RAW, ApiServer, serving, speech_body
 

@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from models.base import Pcm
+from models.audio import Pcm
 from server.api.voice_making import MAX_CLIP_BYTES
 from tests.fakes import ANNA, BERT
 from tests.server.api.harness import VERSIONS, ApiServer, opened, serving, speech_body

@@ -8,10 +8,10 @@ import httpx
 import numpy as np
 import pytest
 
-from models.base import Character, Voice
+from models.voices import Character, Voice
 from server.api.embeddings import EMBEDDING_SIZE, embedding_of, voice_of
-from server.own_voices import OwnVoices
-from server.voices import VoiceStore
+from server.storage.own_voices import OwnVoices
+from server.storage.voices import VoiceStore
 from tests.fakes import ANNA, BERT
 from tests.server.api.harness import VERSIONS
 

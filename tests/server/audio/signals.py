@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from hypothesis import strategies as st
 
-from models.base import Pcm
+from models.audio import Pcm
 
 
 def tone(frequency_hz: float, sample_rate_hz: int, duration_s: float = 1.0, amplitude: float = 0.5) -> Pcm:

@@ -9,7 +9,7 @@ from server.audio.containers import Mp3Encoder, mp3_bit_rates_bps, wav_header, w
 from server.audio.encodings import ENCODERS
 from server.audio.files import decode_file
 from server.errors import InvalidRequest
-from server.types import MP3_BIT_RATES_BPS, OUTPUT_ENCODINGS, OUTPUT_SAMPLE_RATES_HZ, Encoding
+from server.requests.audio_format import MP3_BIT_RATES_BPS, OUTPUT_ENCODINGS, OUTPUT_SAMPLE_RATES_HZ, Encoding
 from tests.server.audio.signals import cut, noise, tone
 
 

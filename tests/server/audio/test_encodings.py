@@ -7,7 +7,7 @@ from av.audio.codeccontext import AudioCodecContext
 
 from server.audio.encodings import DECODERS, ENCODERS, SAMPLE_BYTES, find_decoder, find_encoder, to_int16
 from server.errors import InvalidRequest
-from server.types import OUTPUT_ENCODINGS, Encoding
+from server.requests.audio_format import OUTPUT_ENCODINGS, Encoding
 from tests.server.audio.signals import level_db, noise
 
 ALL_CODES = bytes(range(256))

@@ -5,11 +5,11 @@ import av
 import numpy as np
 import pytest
 
-from models.base import Pcm
+from models.audio import Pcm
 from server.audio.files import ACCEPTED_FILES, decode_file
 from server.audio.output import OutputChain
 from server.errors import RequestTooLarge, UnsupportedMedia
-from server.types import AudioFormat, Container, Encoding
+from server.requests.audio_format import AudioFormat, Container, Encoding
 from tests.server.audio.signals import level_db, tone
 
 KINDS = [

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from server.audio.input import InputChain, decode_headerless
 from server.errors import InvalidRequest
-from server.types import Encoding
+from server.requests.audio_format import Encoding
 from tests.server.audio.signals import level_db, tone
 
 

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.base import Pcm
+from models.audio import Pcm
 from server.audio.input import InputChain
 from server.audio.off_loop import HAND_OVER_S, decoded, encoded
 from server.audio.output import OutputChain
-from server.types import AudioFormat, Container, Encoding
+from server.requests.audio_format import AudioFormat, Container, Encoding
 from tests.server.audio.signals import noise
 
 CHUNK = 7200

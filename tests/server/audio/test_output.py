@@ -6,7 +6,7 @@ from server.audio.encodings import DECODERS, SAMPLE_BYTES
 from server.audio.files import decode_file
 from server.audio.output import OutputChain
 from server.errors import InvalidRequest
-from server.types import OUTPUT_ENCODINGS, OUTPUT_SAMPLE_RATES_HZ, AudioFormat, Container, Encoding
+from server.requests.audio_format import OUTPUT_ENCODINGS, OUTPUT_SAMPLE_RATES_HZ, AudioFormat, Container, Encoding
 from tests.server.audio.signals import cut, cuts, level_db, noise, tone
 
 FORMATS = [AudioFormat(Container.RAW, encoding, rate) for encoding in OUTPUT_ENCODINGS for rate in OUTPUT_SAMPLE_RATES_HZ]

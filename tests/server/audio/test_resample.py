@@ -4,7 +4,7 @@ import soxr
 from hypothesis import given, settings
 
 from server.audio.resample import Resampler, polyphase_bank
-from server.types import OUTPUT_SAMPLE_RATES_HZ
+from server.requests.audio_format import OUTPUT_SAMPLE_RATES_HZ
 from tests.server.audio.signals import cut, cuts, level_db, noise, tone
 
 PAIRS = [(24000, rate) for rate in OUTPUT_SAMPLE_RATES_HZ] + [

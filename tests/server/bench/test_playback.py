@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.base import Pcm
+from models.audio import Pcm
 from server.bench.playback import (
     Arrival,
     first_audible_s,

@@ -6,7 +6,7 @@ import pytest
 
 from server.engine.engine import Engine
 from tests.fakes import FakeSynthesizer
-from tests.server.engine.speech_harness import build
+from tests.server.engine.speech.speech_harness import build
 
 
 @pytest.fixture

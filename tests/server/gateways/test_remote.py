@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from models.base import Character, Voice
+from models.voices import Character, Voice
 from server.config import Limits
 from server.errors import Busy, DescantError, InvalidRequest, VoiceNotFound
 from server.gateways.wire import error_frame, frame_of, raise_error, value_of
-from server.types import Controls, Pronunciations, Replacement, SpeechRequest, SpokenAudio, TranscriptionRequest, TurnSettings
+from server.requests.speech import Controls, Pronunciations, Replacement, SpeechRequest, SpokenAudio
+from server.requests.transcription import TranscriptionRequest, TurnSettings
 from tests.fakes import ANNA, FakeSynthesizer, speech
 from tests.server.api.harness import ApiServer, opened, serving, speech_body
 from tests.server.api.test_stt_ws import MANUAL, feed, finals, s16

@@ -10,18 +10,18 @@ from typing import Any
 import grpc.aio
 import pytest
 
-from server.catalog import build_catalog
 from server.config import Settings
-from server.engine.cloning import Cloning
 from server.engine.engine import Engine
-from server.keys import KeyStore
+from server.engine.speech.cloning import Cloning
 from server.metrics import Metrics
-from server.own_voices import OwnVoices
 from server.pb import speech_pb2_grpc
-from server.pronunciations import PronunciationStore
+from server.requests.model_ids import build_catalog
 from server.rpc.server import GrpcServer
 from server.services import Services
-from server.voices import VoiceStore
+from server.storage.keys import KeyStore
+from server.storage.own_voices import OwnVoices
+from server.storage.pronunciations import PronunciationStore
+from server.storage.voices import VoiceStore
 from tests.fakes import FakeCloner, FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
 
 

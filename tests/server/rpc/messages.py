@@ -9,7 +9,7 @@ import grpc.aio
 import numpy as np
 import pytest
 
-from models.base import Pcm
+from models.audio import Pcm
 from server.pb import speech_pb2 as pb
 from tests.fakes import ANNA
 

@@ -7,7 +7,8 @@ import pytest
 
 from server.audio.files import decode_file
 from server.pb import speech_pb2 as pb
-from server.types import AudioFormat, Replacement
+from server.requests.audio_format import AudioFormat
+from server.requests.speech import Replacement
 from tests.fakes import ANNA, BERT
 from tests.server.rpc.conftest import Launch, Running
 from tests.server.rpc.messages import CANCEL, FLUSH, config, converse, kinds, refused, rest_of, sound, spoken, text

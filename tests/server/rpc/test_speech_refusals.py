@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from server.pb import speech_pb2 as pb
-from server.types import MAX_TRANSCRIPT_CHARS
+from server.requests.speech import MAX_TRANSCRIPT_CHARS
 from tests.fakes import ANNA
 from tests.server.rpc.conftest import Running
 from tests.server.rpc.messages import config, converse, kinds, refused, text

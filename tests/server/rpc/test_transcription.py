@@ -85,7 +85,7 @@ async def test_finalize_gives_the_final_then_its_answer(running: Running) -> Non
 @pytest.mark.parametrize("encoding", [pb.ENCODING_PCM_S16LE, pb.ENCODING_PCM_MULAW])
 async def test_messages_may_cut_samples_and_come_at_another_rate(running: Running, encoding: int) -> None:
     from server.audio.encodings import ENCODERS
-    from server.types import Encoding
+    from server.requests.audio_format import Encoding
 
     at_8k = np.concatenate([np.full(2000, level, dtype=np.float32) for level in (0.3, 0.7)])
     kind = Encoding.PCM_S16LE if encoding == pb.ENCODING_PCM_S16LE else Encoding.PCM_MULAW

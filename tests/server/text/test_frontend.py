@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from models.phones import PAUSES, PHONES, VOWELS
 from server.errors import InvalidRequest
+from server.requests.speech import Controls, Pronunciations, Replacement
 from server.text.frontend import LEADING_SILENCE_MS, Take, TextFrontEnd, TextSegment
-from server.types import Controls, Pronunciations, Replacement
 
 
 def speak(front_end: TextFrontEnd, text: str) -> list[TextSegment]:

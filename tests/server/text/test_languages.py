@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from models.phones import PAUSES, PHONES, VOWELS
 from server.errors import InvalidRequest
+from server.requests.speech import Controls, Pronunciations, Replacement
 from server.text.frontend import Take, TextFrontEnd, TextSegment
 from server.text.languages.registry import LANGUAGES
 from server.text.letter_to_sound import letter_to_sound
@@ -17,7 +18,6 @@ from server.text.normalize.tokens import PauseMark
 from server.text.phonemes import BRITISH, inventory_of, parse_phonemes
 from server.text.pronouncer import pronouncer_of
 from server.text.tongues import TONGUES
-from server.types import Controls, Pronunciations, Replacement
 from tests.server.text.language_cases import NORMALIZED, PRONOUNCED
 
 CODES = sorted(LANGUAGES)

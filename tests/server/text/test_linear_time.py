@@ -4,9 +4,9 @@ import time
 
 import pytest
 
+from server.requests.speech import Controls
 from server.text.frontend import Take, TextFrontEnd
 from server.text.tongues import TONGUES, tongue_of
-from server.types import Controls
 
 SHORT_CHARS = 1000
 RATIO = 6

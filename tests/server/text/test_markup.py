@@ -5,11 +5,11 @@ from itertools import combinations
 
 import pytest
 
-from models.base import Phone
+from models.speech import Phone
+from server.requests.speech import Controls
 from server.text.delivery import EMOTIONS, Delivery
 from server.text.frontend import Take, TextFrontEnd, TextSegment
 from server.text.markup import DEFAULT_BREAK_MS
-from server.types import Controls
 
 CARTESIA_EMOTIONS = """
 neutral happy excited enthusiastic elated euphoric triumphant amazed surprised flirtatious curious content peaceful serene calm

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.text.normalize.english import english_normalizer
+from server.requests.speech import Pronunciations, Replacement
+from server.text.languages.english.rules import english_normalizer
 from server.text.normalize.normalizer import Normalizer
 from server.text.normalize.replacements import Replacements
 from server.text.normalize.tokens import PauseMark, SpokenToken
-from server.types import Pronunciations, Replacement
 from tests.server.text.normalizer_cases import CASES
 
 NORMALIZER = english_normalizer()

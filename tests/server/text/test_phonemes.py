@@ -4,8 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from server.text.lexicon import PhoneWithStress, Pronunciation, english_lexicon
+from server.text.languages.english.lexicon import english_lexicon
 from server.text.phonemes import parse_phonemes
+from server.text.pronunciation import PhoneWithStress, Pronunciation
 
 WORDS = (
     "cartesia hello joyful vision church judge thought this singing bird further about power player oil measure "

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.phones import PHONES, VOWELS
+from server.text.languages.english.lexicon import english_lexicon, phones_from_misaki
+from server.text.languages.english.pronounce import pronounce_words
 from server.text.letter_to_sound import letter_to_sound
-from server.text.lexicon import Pronunciation, english_lexicon, phones_from_misaki
-from server.text.pronounce import pronounce_words
+from server.text.pronunciation import Pronunciation
 from training.letter_to_sound.measure import edit_distance, score_words
 from training.letter_to_sound.train import split_words
 

@@ -3,9 +3,9 @@
 import pytest
 
 from server.errors import InvalidRequest
+from server.requests.speech import Controls, Pronunciations, Replacement
 from server.text.frontend import Take, TextFrontEnd
 from server.text.scripts import is_foreign_word
-from server.types import Controls, Pronunciations, Replacement
 
 
 @pytest.mark.parametrize("word", ["你好", "中", "Привет", "Ωμέγα", "مرحبا", "नमस्ते", "สวัสดี", "こんにちは", "안녕하세요"])

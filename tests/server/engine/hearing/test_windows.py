@@ -1,0 +1,155 @@
+"""Cutting a stream into windows: random speech, pauses and flushes against invariants."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.audio import Pcm
+from server.engine.hearing.windows import Mark, TurnMark, Window, WindowCutter
+from server.requests.transcription import TranscriptionRequest, TurnPhase, TurnSettings
+from tests.fakes import FakeDetector
+
+FRAME = 512
+RATE_HZ = 16_000
+MAX_WINDOW_S = 4.0
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some seconds of speech (or silence), then perhaps a flush; fed in pieces of ``piece`` samples."""
+
+    seconds: float
+    is_speech: bool
+    flush: bool
+    piece: int
+
+
+stretches = st.lists(
+    st.builds(
+        Stretch,
+        seconds=st.floats(0.01, 3.0),
+        is_speech=st.booleans(),
+        flush=st.sampled_from([False, False, True]),
+        piece=st.integers(100, 20_000),
+    ),
+    max_size=10,
+)
+
+
+def tone(stretch: Stretch) -> Pcm:
+    samples = int(stretch.seconds * RATE_HZ)
+    return np.full(samples, 0.3 if stretch.is_speech else 0.0, np.float32)
+
+
+def listen(cutter: WindowCutter, now_s: float = 0.0) -> None:
+    detector = FakeDetector()
+    while (frame := cutter.next_frame(now_s)) is not None:
+        ((probability, _),) = detector.step_batch([frame], [0])
+        cutter.heard(frame, probability, now_s)
+        window = cutter.partial(0.5, now_s)
+        if window is not None:
+            assert not window.is_final
+            assert len(window.pcm)
+            cutter.decoded(window)
+
+
+def run(found: Sequence[Stretch], turns: TurnSettings | None = None) -> tuple[WindowCutter, Pcm]:
+    request = TranscriptionRequest("fake", "test", max_silence_s=0.5, turns=turns)
+    cutter = WindowCutter(request, FakeDetector(), MAX_WINDOW_S)
+    audio = []
+    for stretch in found:
+        pcm = tone(stretch)
+        audio.append(pcm)
+        for at in range(0, len(pcm), stretch.piece):
+            cutter.feed(pcm[at : at + stretch.piece])
+            listen(cutter)
+        if stretch.flush:
+            cutter.flush()
+            listen(cutter)
+    cutter.finish()
+    listen(cutter)
+    return cutter, np.concatenate(audio) if audio else np.zeros(0, np.float32)
+
+
+@given(stretches)
+def test_windows_are_pieces_of_the_audio_in_order(found: list[Stretch]) -> None:
+    cutter, audio = run(found)
+    windows = [item for item in cutter.ready if isinstance(item, Window)]
+    before = 0
+    for window in windows:
+        # A flush hands out samples of a frame that is not full yet; the next window may begin with that frame.
+        assert window.start_samples >= before - FRAME
+        assert np.array_equal(window.pcm, audio[window.start_samples : window.end_samples])
+        assert len(window.pcm) <= MAX_WINDOW_S * RATE_HZ + FRAME
+        assert np.any(window.pcm), "a window without speech"
+        before = window.end_samples
+    assert cutter.taken_samples == len(audio)
+    marks = [item for item in cutter.ready if isinstance(item, Mark)]
+    assert marks == [Mark.FLUSHED] * sum(stretch.flush for stretch in found) + [Mark.FINISHED]
+    assert cutter.ready[-1] is Mark.FINISHED
+
+
+@given(stretches)
+def test_no_speech_is_lost(found: list[Stretch]) -> None:
+    """Every run of speech that is long enough to open a window, and not torn by flushes, is in some window."""
+    cutter, audio = run([Stretch(s.seconds, s.is_speech, False, s.piece) for s in found])
+    covered = np.zeros(len(audio), bool)
+    for item in cutter.ready:
+        if isinstance(item, Window):
+            covered[item.start_samples : item.end_samples] = True
+    at = 0
+    merged: list[tuple[bool, int]] = []
+    for stretch in found:
+        samples = int(stretch.seconds * RATE_HZ)
+        if merged and merged[-1][0] == stretch.is_speech:
+            merged[-1] = (stretch.is_speech, merged[-1][1] + samples)
+        else:
+            merged.append((stretch.is_speech, samples))
+    for is_speech, samples in merged:
+        # Frames at the edges are only partly speech; up to two may be judged silent.
+        if is_speech and samples > 8 * FRAME:
+            inside = covered[at + FRAME : at + samples - FRAME]
+            assert inside.all(), "speech outside all windows"
+        at += samples
+
+
+def test_a_long_window_ends_at_a_pause_shorter_than_the_silence_that_ends_a_segment() -> None:
+    cutter = WindowCutter(TranscriptionRequest("fake", "test", max_silence_s=1.0), FakeDetector(), 12.0)
+    for seconds, is_speech in ((2.0, True), (0.5, False), (3.0, True), (0.5, False), (1.0, True), (1.5, False)):
+        cutter.feed(tone(Stretch(seconds, is_speech, False, 1)))
+        listen(cutter)
+    ends_s = [item.end_samples / RATE_HZ for item in cutter.ready if isinstance(item, Window)]
+    # Not at 2 s, where the window is still short; at 5.5 s and at the end, each with its post-roll.
+    assert [round(end_s, 1) for end_s in ends_s] == [5.7, 7.2]
+
+
+@pytest.mark.parametrize(("sure_frames", "windows"), [(0, 0), (3, 0), (4, 1)])
+def test_sound_that_is_never_surely_speech_is_not_transcribed(sure_frames: int, windows: int) -> None:
+    """A tone that sets in may pass for speech for a third of a second, at 0.5 to 0.9; the shortest word is surer."""
+    cutter = WindowCutter(TranscriptionRequest("fake", "test", max_silence_s=0.5), FakeDetector(), MAX_WINDOW_S)
+    probabilities = [0.0] * 10 + [0.85] * sure_frames + [0.7] * (12 - sure_frames) + [0.0] * 30
+    partials = []
+    for probability in probabilities:
+        cutter.heard(np.full(FRAME, 0.1, np.float32), probability, 0.0)
+        partials.append(cutter.partial(0.5, 0.0))
+    cutter.finish()
+    listen(cutter)
+    assert sum(isinstance(item, Window) for item in cutter.ready) == windows
+    assert any(partials) == bool(windows)
+
+
+@given(stretches)
+def test_turns_are_whole(found: list[Stretch]) -> None:
+    cutter, _ = run([Stretch(s.seconds, s.is_speech, False, s.piece) for s in found], TurnSettings())
+    phases = [item.phase for item in cutter.ready if isinstance(item, TurnMark)]
+    assert phases.count(TurnPhase.START) == phases.count(TurnPhase.END)
+    inside = False
+    for item in cutter.ready:
+        if isinstance(item, TurnMark):
+            inside = item.phase is not TurnPhase.END
+        elif isinstance(item, Window):
+            assert inside, "text that belongs to no turn"
