@@ -11,16 +11,17 @@ from models.audio import Pcm
 
 @dataclass(frozen=True, slots=True)
 class RecognitionWindow:
-    """Audio to transcribe at once, at the recogniser's sample rate."""
+    """Audio to transcribe at once, at the recognizer's sample rate."""
 
     pcm: Pcm
-    language: str = "en"
+    language: str | None = None
+    """ISO code, one of the recognizer's; None: the recognizer detects it."""
     prompt: str = ""
     """Text spoken before this window, as context; never repeated in the result."""
     prefix: str = ""
     """Text already committed for the start of this very window; decoding goes on after it."""
     keyterms: tuple[str, ...] = ()
-    """Names and phrases that may be said; a recogniser that can prefers them where the sound allows it."""
+    """Names and phrases that may be said; a recognizer that can prefers them where the sound allows it."""
     want_words: bool = False
 
 
@@ -29,6 +30,8 @@ class RecognizedWord:
     """A word with its times in seconds from the start of the window; probability in 0..1."""
 
     word: str
+    """With the space before it, where the script has one: the words joined are the text. Where it has none (Chinese,
+    Japanese, Thai), a character or a few."""
     start_s: float
     end_s: float
     probability: float
@@ -39,13 +42,18 @@ class Hypothesis:
     """The text of one window (prefix included), with what guards need to judge it."""
 
     text: str
+    """As the model spaces and punctuates it, without space at either end: ``"".join(word.word for word in words).strip()``."""
     words: tuple[RecognizedWord, ...]
     """Empty unless the window asked for words."""
     mean_log_probability: float
     truncated: bool
     """The token budget or a guard against loops ended the text before the model did."""
     retried: bool = False
-    """It was decoded a second time, in a window padded to full length."""
+    """It was decoded a second time, because the first text was doubtful."""
+    language: str = "en"
+    """What it was decoded as: the window's language, or the one detected."""
+    no_speech_probability: float = 0.0
+    """How likely the model finds it that nobody speaks in the window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +61,18 @@ class RecognizerInfo:
     family: str
     sample_rate_hz: int
     languages: tuple[str, ...]
+    """ISO codes that a window may name."""
     max_window_s: float
     max_batch: int
     device: str
+    detects_language: bool = False
+    """A window without a language is decoded as what is spoken in it; otherwise as the only language there is."""
+    engine: str = "torch"
+    """What runs the network on the device, and with which numbers: "torch float32", "ctranslate2 int8"."""
 
 
 class Recognizer(Protocol):
-    """Ears: stateless, a batch of windows in, a hypothesis for each out."""
+    """Stateless: a batch of windows in, a hypothesis for each out."""
 
     @property
     def info(self) -> RecognizerInfo: ...

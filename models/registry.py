@@ -35,13 +35,14 @@ def load_synthesizer(
     return model
 
 
-def load_recognizer(name: str, device: str, max_batch: int, folder: Path | None = None) -> Recognizer:
-    """Load ears on a device; `Recognizer.step` takes up to ``max_batch`` windows. Raises as `load_synthesizer`.
+def load_recognizer(name: str, device: str, max_batch: int, folder: Path | None = None, engine: str = "auto") -> Recognizer:
+    """Load a recognizer on a device; `Recognizer.step` takes up to ``max_batch`` windows. Raises as `load_synthesizer`.
 
-    ``folder`` holds a checkpoint of the family; None: the embedded one.
+    ``folder`` holds a checkpoint of the family; None: the embedded one. ``engine`` runs its network: one of the family's, or
+    "auto" for the one that is faster on this device.
     """
     given = {} if folder is None else {"folder": folder}
-    model: Recognizer = _load(RECOGNIZERS, name)(device=device, max_batch=max_batch, **given)
+    model: Recognizer = _load(RECOGNIZERS, name)(device=device, max_batch=max_batch, engine=engine, **given)
     return model
 
 

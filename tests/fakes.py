@@ -258,9 +258,9 @@ class FakeRecognizer:
             level = float(np.median(np.abs(window.pcm[at : at + step])))
             if level > 0.05:
                 word = self.WORDS[min(9, round(level * 10))]
-                words.append(RecognizedWord(word, at / 16_000, min(at + step, len(window.pcm)) / 16_000, 0.9))
+                words.append(RecognizedWord(f" {word}", at / 16_000, min(at + step, len(window.pcm)) / 16_000, 0.9))
             at += step
-        text = " ".join(word.word for word in words)
+        text = "".join(word.word for word in words).strip()
         return Hypothesis(text, tuple(words) if window.want_words else (), -0.2, False)
 
 

@@ -141,6 +141,7 @@ class WhisperRecognizer:
             max_window_s=self.checkpoint.max_window_s,
             max_batch=max_batch,
             device=device,
+            engine=f"torch {str(self._dtype).removeprefix('torch.')}",
         )
 
     @property
@@ -183,6 +184,8 @@ class WhisperRecognizer:
                 words=words.get(row, ()),
                 mean_log_probability=result.mean_log_probability(tasks[row].prefix_tokens),
                 truncated=result.truncated,
+                language=self._language(windows[row]),
+                no_speech_probability=result.no_speech_probability,
             )
             for row, result in enumerate(decoded)
         ]
@@ -210,10 +213,9 @@ class WhisperRecognizer:
         if window.prompt.strip() and tokenizer.previous is not None:
             prompt = [tokenizer.previous, *tokenizer.encode(window.prompt)[-MAX_PROMPT_TOKENS:]]
         start = [tokenizer.start]
+        language = self._language(window)
         if checkpoint.language_tokens:
-            if window.language not in checkpoint.language_tokens:
-                raise ValueError(f"language {window.language!r} is not one of {', '.join(self._info.languages)}")
-            start.append(checkpoint.language_tokens[window.language])
+            start.append(checkpoint.language_tokens[language])
             if checkpoint.transcribe is not None:
                 start.append(checkpoint.transcribe)
         start.append(tokenizer.no_timestamps)
@@ -224,6 +226,12 @@ class WhisperRecognizer:
         seconds = len(window.pcm) / checkpoint.features.sample_rate_hz
         budget = token_budget(seconds, limit - len(known))
         return DecodingTask(known, len(prompt), len(prefix), budget, self._terms(window.keyterms))
+
+    def _language(self, window: RecognitionWindow) -> str:
+        language = window.language or "en"
+        if language not in self._info.languages:
+            raise ValueError(f"language {language!r} is not one of {', '.join(self._info.languages)}")
+        return language
 
     def _terms(self, keyterms: tuple[str, ...]) -> TermTrie | None:
         """Built once for all windows of a stream, and kept for the newest streams."""
@@ -280,8 +288,16 @@ class WhisperRecognizer:
         return tuple(words)
 
 
+ENGINES = ("auto", "torch")
+
+
 def load(
-    device: str = "cpu", max_batch: int = 16, folder: Path = EMBEDDED, beams: int = BEAMS, dtype: torch.dtype | None = None
+    device: str = "cpu",
+    max_batch: int = 16,
+    folder: Path = EMBEDDED,
+    beams: int = BEAMS,
+    dtype: torch.dtype | None = None,
+    engine: str = "auto",
 ) -> WhisperRecognizer:
     """Load a checkpoint from a folder, the embedded one by default; one beam is greedy decoding.
 
@@ -289,4 +305,6 @@ def load(
 
     Raises ValueError or `models.weights.WeightsError` naming what is missing or does not fit.
     """
+    if engine not in ENGINES:
+        raise ValueError(f"recognition engine {engine!r} is not one of {', '.join(ENGINES)}")
     return WhisperRecognizer(folder, device, max_batch, beams, dtype)

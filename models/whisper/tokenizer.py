@@ -1,5 +1,7 @@
 """Text to tokens and back for a Whisper checkpoint, and the ids of its special tokens."""
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,8 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+_BROKEN = "\ufffd"
 _NO_SPEECH_NAMES = ("<|nospeech|>", "<|nocaptions|>")
-_CLOSING = frozenset(".,!?;:%)]}…")
+_CLOSING = frozenset(".,!?;:%)]}…。，、！？；：」』）】》〉”’")
+_OPENING = frozenset("([{「『（【《〈“‘¿¡\"'")
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uff65]"
+)
+"""Thai, Lao, Burmese, Khmer, kana and Chinese characters and their punctuation: written without spaces between words."""
 _CONTROLS = frozenset(map(chr, range(0x100, 0x121)))
 
 
@@ -56,29 +64,50 @@ class WhisperTokenizer:
             if token_id < self.end:
                 # Byte-level vocabularies write control characters and the space as U+0100 to U+0120, and the bytes
                 # of other scripts as other letters.
-                outside[token_id] = not (token[0].isalnum() if token[0].isascii() else token[0] not in _CONTROLS)
+                first = token[:1]  # multilingual vocabularies hold an empty token
+                outside[token_id] = not (first.isalnum() if first.isascii() else first not in _CONTROLS)
         return outside
 
     def decode(self, tokens: Sequence[int]) -> str:
+        """Bytes that make up no whole character are left out, as at the end of a text that was cut off."""
+        return self._decode(tokens).replace(_BROKEN, "")
+
+    def _decode(self, tokens: Sequence[int]) -> str:
         text: str = self._tokenizer.decode([t for t in tokens if t < self.end])
         return text
 
     def split_words(self, tokens: Sequence[int]) -> list[tuple[str, int]]:
-        """Words with their number of tokens. A word starts at a space; punctuation stays with the word before it."""
+        """Words with their number of tokens; joined they are the text.
+
+        A word starts at a space; in scripts without spaces every token, or the few that make up a character, is one.
+        Punctuation goes with the word before it, opening punctuation with the one behind. Tokens of half a character at
+        the end belong to the last word and have no text.
+        """
         words: list[tuple[str, int]] = []
         pending: list[int] = []
         for token in tokens:
             pending.append(token)
-            piece = self.decode(pending)
-            if not piece.strip() or piece.endswith("\ufffd"):  # a space, or part of a character of several bytes
+            piece = self._decode(pending)
+            if piece.endswith(_BROKEN) or not piece.strip(_BROKEN + " "):  # part of a character of several bytes, or a space
                 continue
-            joins = not piece.startswith(" ") or all(c in _CLOSING for c in piece.strip())
-            if words and joins:
+            piece = piece.replace(_BROKEN, "")
+            if words and _goes_on(words[-1][0], piece):
                 text, count = words[-1]
-                words[-1] = (text + piece.strip(), count + len(pending))
+                words[-1] = (text + piece, count + len(pending))
             else:
-                words.append((piece.strip(), len(pending)))
+                words.append((piece, len(pending)))
             pending = []
         if words and pending:
             words[-1] = (words[-1][0], words[-1][1] + len(pending))
         return words
+
+
+def _goes_on(word: str, piece: str) -> bool:
+    """Whether a piece of text belongs to the word before it."""
+    if all(c in _CLOSING for c in piece.strip()):
+        return True
+    if piece[0].isspace():
+        return False
+    if all(c in _OPENING for c in word.strip()) or unicodedata.category(piece[0]).startswith("M"):
+        return True
+    return not (_UNSPACED.match(piece) or _UNSPACED.match(word[-1]))

@@ -164,9 +164,9 @@ def test_budget_grows_with_time_and_ends_with_room() -> None:
 def test_words_keep_their_punctuation(tokenizer: WhisperTokenizer) -> None:
     text = 'Well, it isn\'t "easy"; caf\u00e9 prices (all of them) rose...'
     words = tokenizer.split_words(tokenizer.encode(text))
-    assert " ".join(word for word, _ in words) == text
+    assert "".join(word for word, _ in words) == f" {text}"
     assert sum(count for _, count in words) == len(tokenizer.encode(text))
-    assert [word for word, _ in words][:3] == ["Well,", "it", "isn't"]
+    assert [word for word, _ in words][:3] == [" Well,", " it", " isn't"]
 
 
 def test_warp_follows_the_cheapest_monotone_path() -> None:

@@ -73,7 +73,7 @@ def test_alone_batched_and_permuted(ears: Recognizer, spoken: list[Floats]) -> N
 
 
 def check_words(hypothesis: Hypothesis, seconds: float) -> None:
-    assert " ".join(word.word for word in hypothesis.words) == hypothesis.text
+    assert "".join(word.word for word in hypothesis.words).strip() == hypothesis.text
     times = [t for word in hypothesis.words for t in (word.start_s, word.end_s)]
     assert times == sorted(times)
     assert times[0] >= 0.0

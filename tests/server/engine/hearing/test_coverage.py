@@ -25,7 +25,7 @@ class Forgetful(FakeRecognizer):
         at = [word.start_s for word in whole.words]
         gaps = [place for place, (a, b) in enumerate(itertools.pairwise(at), 1) if b - a > WORD_S + 0.3]
         kept = whole.words[gaps[-1] :] if gaps and self._forgets_start else whole.words[: gaps[0]] if gaps else whole.words
-        return Hypothesis(" ".join(word.word for word in kept), kept if window.want_words else (), -0.2, False)
+        return Hypothesis("".join(word.word for word in kept).strip(), kept if window.want_words else (), -0.2, False)
 
 
 class TestTextThatLeavesOutAPhrase:
