@@ -1,19 +1,18 @@
-"""Who calls: API keys, and access tokens made with them, by every way clients send them.
+"""Keys and access tokens by every way that HTTP clients send them; what they allow is `server.storage.authentication`.
 
 The first carrier that is present decides, in the order Authorization, X-API-Key,
 ``api_key``, ``access_token``. The query carriers count on WebSockets only, where
 browsers have no other, because addresses end up in logs.
 """
 
-import time
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from server.errors import Forbidden, Unauthorized
 from server.services import Services
-from server.storage.keys import key_in_headers, keys_are_required
+from server.storage import authentication
+from server.storage.authentication import Operation, credential_in
 
 OPEN_PATHS = frozenset({"/", "/livez", "/readyz", "/openapi.json", "/docs"})
 QUERY_CARRIERS = ("api_key", "access_token")
@@ -23,22 +22,10 @@ _GRANT_OF = {"tts": "tts", "stt": "stt", "audio": "stt", "v1": "stt"}
 
 def authenticate(connection: HTTPConnection, services: Services) -> str:
     """The id of the caller's key, "" where any key will do. Raises Unauthorized, and Forbidden for what a token may not do."""
-    if not keys_are_required(services.settings, services.keys):
-        return ""
-    plain = _first_key(connection)
-    if plain is None:
-        raise Unauthorized("An API key is required: send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.")
-    if (key_id := services.keys.verify(plain)) is not None:
-        return key_id
-    token = services.keys.tokens.read(plain)
-    if token is None or all(key.id != token.key_id for key in services.keys.list()):
-        raise Unauthorized("The API key or access token is not valid.")
-    if token.expires_s <= time.time():
-        raise Unauthorized("The access token has expired.")
     path = connection.scope["path"]
-    if _GRANT_OF.get(path.split("/")[1]) not in token.grants:
-        raise Forbidden(f"The access token does not allow {path}; it allows {' and '.join(sorted(token.grants))}.")
-    return token.key_id
+    operation = Operation(path, _GRANT_OF.get(path[1:].partition("/")[0]))
+    how_to_send = "it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"
+    return authentication.authenticate(services.settings, services.keys, _credential(connection), operation, how_to_send)
 
 
 def hide_query_keys(scope: Scope) -> None:
@@ -49,9 +36,9 @@ def hide_query_keys(scope: Scope) -> None:
         scope["query_string"] = urlencode(kept).encode("ascii")
 
 
-def _first_key(connection: HTTPConnection) -> str | None:
+def _credential(connection: HTTPConnection) -> str | None:
     headers = connection.headers
-    plain = key_in_headers(headers.get("authorization", ""), headers.get("x-api-key", ""))
+    plain = credential_in(headers.get("authorization", ""), headers.get("x-api-key", ""))
     if plain is not None:
         return plain
     if connection.scope["type"] == "websocket":

@@ -13,9 +13,9 @@ from typing import Any, NoReturn
 import grpc
 import grpc.aio
 
-from server.errors import DescantError, InternalError, Unauthorized
+from server.errors import DescantError, InternalError
 from server.services import Services
-from server.storage.keys import key_in_headers, keys_are_required
+from server.storage.authentication import Operation, authenticate, credential_in
 from server.storage.voices import Voices
 
 _log = logging.getLogger("descant.rpc")
@@ -26,7 +26,7 @@ FIELD_NAMES: Mapping[str, str] = {
     "language": "config.language",
     "transcript": "text",
 }
-"""Fields as parts shared with the HTTP face name them, and as this contract does."""
+"""Fields as parts shared with the HTTP API name them, and as this contract does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,17 @@ class Call:
 
 
 @asynccontextmanager
-async def answered(services: Services, context: Any, field_names: Mapping[str, str] = FIELD_NAMES) -> AsyncIterator[Call]:
-    """Around the body of a method: checks the caller's key, and turns every error into a status.
+async def answered(
+    services: Services, context: Any, operation: Operation, field_names: Mapping[str, str] = FIELD_NAMES
+) -> AsyncIterator[Call]:
+    """Around the body of a method: checks the caller's key or token, and turns every error into a status.
 
     A call that the client cancelled leaves through CancelledError, as gRPC wants it.
     """
     request_id = str(uuid.uuid4())
     received_s = time.perf_counter()
     try:
-        yield Call(services, context, request_id, received_s, _authenticate(services, context))
+        yield Call(services, context, request_id, received_s, _authenticate(services, context, operation))
     except DescantError as error:
         await _abort(context, _renamed(error, field_names), request_id)
     except grpc.aio.AbortError:
@@ -70,18 +72,16 @@ async def answered(services: Services, context: Any, field_names: Mapping[str, s
         await _abort(context, InternalError(message), request_id)
 
 
-def _authenticate(services: Services, context: Any) -> str:
+def _authenticate(services: Services, context: Any, operation: Operation) -> str:
     """The id of the caller's key, "" where any key will do."""
-    if not keys_are_required(services.settings, services.keys):
-        return ""
-    metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-    plain = key_in_headers(metadata.get("authorization", ""), metadata.get("x-api-key", ""))
-    if plain is None:
-        raise Unauthorized("An API key is required: send the metadata 'authorization: Bearer KEY' or 'x-api-key: KEY'.")
-    key_id = services.keys.verify(plain)
-    if key_id is None:
-        raise Unauthorized("The API key is not valid.")
-    return key_id
+    metadata: dict[str, str] = {}
+    for name, value in context.invocation_metadata() or ():
+        if isinstance(value, str):
+            # Of several the first counts, as on HTTP.
+            metadata.setdefault(name, value)
+    credential = credential_in(metadata.get("authorization", ""), metadata.get("x-api-key", ""))
+    how_to_send = "the metadata 'authorization: Bearer KEY' or 'x-api-key: KEY'"
+    return authenticate(services.settings, services.keys, credential, operation, how_to_send)
 
 
 def _renamed(error: DescantError, field_names: Mapping[str, str]) -> DescantError:

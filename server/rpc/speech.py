@@ -15,6 +15,7 @@ from server.rpc.call import Call, answered
 from server.rpc.conversation import END, receive, receive_config, send, unexpected
 from server.rpc.requests import audio_format, controls, speech_request
 from server.services import Services
+from server.storage.authentication import Operation
 
 if TYPE_CHECKING:
     from server.engine.interface import SpeechContext
@@ -32,7 +33,7 @@ class SpeechService(speech_pb2_grpc.SpeechServicer):
     async def Synthesize(  # noqa: N802 - gRPC's spelling
         self, requests: AsyncIterator[speech_pb2.SynthesizeRequest], context: Any
     ) -> None:
-        async with answered(self._services, context) as call:
+        async with answered(self._services, context, Operation("Synthesize", "tts")) as call:
             config = await receive_config(requests, call.services.settings.limits.context_idle_s)
             audio = audio_format(config.audio)
             check_format(audio, "config.audio")

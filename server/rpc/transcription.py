@@ -14,6 +14,7 @@ from server.rpc.call import Call, answered
 from server.rpc.conversation import END, receive, receive_config, send, unexpected
 from server.rpc.requests import given_turns, input_encoding, transcription_request
 from server.services import Services
+from server.storage.authentication import Operation
 
 if TYPE_CHECKING:
     from server.engine.interface import AudioStream
@@ -31,7 +32,7 @@ class TranscriptionService(speech_pb2_grpc.TranscriptionServicer):
     async def Transcribe(  # noqa: N802 - gRPC's spelling
         self, requests: AsyncIterator[speech_pb2.TranscribeRequest], context: Any
     ) -> None:
-        async with answered(self._services, context) as call:
+        async with answered(self._services, context, Operation("Transcribe", "stt")) as call:
             config = await receive_config(requests, call.services.settings.limits.transcription_idle_s)
             encoding = input_encoding(config)
             check_sample_rate(config.sample_rate, "config.sample_rate")

@@ -6,6 +6,7 @@ from server.pb import speech_pb2, speech_pb2_grpc
 from server.requests.locales import canonical_tag, primary_language
 from server.rpc.call import answered
 from server.services import Services
+from server.storage.authentication import Operation
 
 
 class VoicesService(speech_pb2_grpc.VoicesServicer):
@@ -16,7 +17,7 @@ class VoicesService(speech_pb2_grpc.VoicesServicer):
         self, request: speech_pb2.ListVoicesRequest, context: Any
     ) -> speech_pb2.ListVoicesResponse:
         response = speech_pb2.ListVoicesResponse()
-        async with answered(self._services, context, field_names={}) as call:
+        async with answered(self._services, context, Operation("ListVoices", None), field_names={}) as call:
             store = call.voices
             wanted = canonical_tag(request.language)
             if wanted:

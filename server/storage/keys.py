@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from server.config import Settings
 from server.storage.access_tokens import AccessTokens
 from server.storage.json_file import JsonFile
 
@@ -78,22 +77,6 @@ class KeyStore:
 
     def _write(self, keys: Sequence[ApiKey]) -> None:
         self._file.write({"keys": [asdict(key) for key in keys]})
-
-
-def keys_are_required(settings: Settings, keys: KeyStore) -> bool:
-    """Beyond loopback, where the settings say so, and wherever somebody made a key."""
-    return settings.require_keys or not settings.is_loopback or bool(keys.list())
-
-
-def key_in_headers(authorization: str, x_api_key: str) -> str | None:
-    """The key that a caller's headers (or gRPC metadata) carry; the first that is present decides, None without any.
-
-    A scheme other than Bearer is a key that is wrong, not a key that is absent.
-    """
-    if authorization := authorization.strip():
-        scheme, _, plain = authorization.partition(" ")
-        return plain.strip() if scheme.lower() == "bearer" else ""
-    return x_api_key.strip() or None
 
 
 def _parse(data: Any) -> tuple[ApiKey, ...]:

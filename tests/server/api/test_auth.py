@@ -149,7 +149,7 @@ def test_token_ends_with_its_time_and_with_its_key(
     assert http.post(server.url + "/stt", headers=bearer).status_code == 400, "let in"
     with monkeypatch.context() as later:
         now_s = time.time()
-        later.setattr("server.api.auth.time.time", lambda: now_s + 3600)
+        later.setattr("server.storage.authentication.time.time", lambda: now_s + 3600)
         message = check_shape(http.post(server.url + "/stt", headers=bearer), 401, VERSIONS[-1])
         assert "expired" in message
     server.keys.revoke(server.keys.list()[-1].id)

@@ -1,8 +1,10 @@
 """Health, reflection, keys, start and stop."""
 
 import asyncio
+import base64
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import grpc
@@ -13,6 +15,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from server.config import ConfigError
 from server.pb import speech_pb2 as pb
+from server.requests.speech import Replacement
+from server.storage.access_tokens import AccessTokens
 from tests.fakes import ANNA, BERT
 from tests.server.rpc.conftest import Launch, Running
 from tests.server.rpc.messages import config, converse, kinds, listen, refused, rest_of, text
@@ -91,6 +95,79 @@ async def test_keys(launch: Launch) -> None:
             assert code == grpc.StatusCode.UNAUTHENTICATED
             assert key not in message
     assert await health(running) == SERVING
+
+
+def carried(credential: str) -> list[tuple[tuple[str, str], ...]]:
+    return [(("authorization", f"Bearer {credential}"),), (("x-api-key", credential),)]
+
+
+async def test_token_stands_for_its_key_where_it_is_granted(launch: Launch) -> None:
+    """As on HTTP: see tests/server/api/test_auth.py."""
+    running = await launch(require_keys=True)
+    running.keys.create("test")
+    (key,) = running.keys.list()
+    tokens = {grants: running.keys.tokens.create(key.id, grants, 60) for grants in (("tts",), ("stt",), ("tts", "stt"))}
+    for grants, token in tokens.items():
+        for metadata in carried(token):
+            for grant, method, request in (
+                ("tts", running.speech.Synthesize, config()),
+                ("stt", running.transcription.Transcribe, listen()),
+            ):
+                answers = converse(method, request, metadata=metadata)
+                if grant in grants:
+                    assert kinds(await answers) == ["done"]
+                else:
+                    code, message, _ = await refused(answers)
+                    assert code == grpc.StatusCode.PERMISSION_DENIED
+                    assert f"allows {grants[0]}" in message
+            code, message, _ = await refused(running.voices.ListVoices(pb.ListVoicesRequest(), metadata=metadata))
+            assert (code, "ListVoices" in message) == (grpc.StatusCode.PERMISSION_DENIED, True)
+
+
+async def test_token_sees_what_its_key_owns(launch: Launch) -> None:
+    running = await launch(require_keys=True)
+    plain = running.keys.create("test")
+    (key,) = running.keys.list()
+    dictionary = running.pronunciations.create(key.id, "mine", [Replacement("Abc", "d+efgh")])
+    another = running.keys.tokens.create("key_of_nobody", ["tts"], 60)
+    for credential in (plain, running.keys.tokens.create(key.id, ["tts"], 60)):
+        for metadata in carried(credential):
+            asked = config(pronunciation_dict_id=dictionary.id)
+            assert kinds(await converse(running.speech.Synthesize, asked, metadata=metadata)) == ["done"]
+    code, _, _ = await refused(converse(running.speech.Synthesize, config(), metadata=carried(another)[0]))
+    assert code == grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_token_ends_with_its_time_and_with_its_key(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = await launch(require_keys=True)
+    running.keys.create("test")
+    (key,) = running.keys.list()
+    token = running.keys.tokens.create(key.id, ["tts"], 3600)
+    (metadata, _) = carried(token)
+    assert kinds(await converse(running.speech.Synthesize, config(), metadata=metadata)) == ["done"]
+    with monkeypatch.context() as later:
+        now_s = time.time()
+        later.setattr("server.storage.authentication.time.time", lambda: now_s + 3600)
+        code, message, _ = await refused(converse(running.speech.Synthesize, config(), metadata=metadata))
+        assert (code, "expired" in message) == (grpc.StatusCode.UNAUTHENTICATED, True)
+    assert running.keys.revoke(key.id)
+    code, message, _ = await refused(converse(running.speech.Synthesize, config(), metadata=metadata))
+    assert (code, "not valid" in message) == (grpc.StatusCode.UNAUTHENTICATED, True)
+
+
+async def test_forged_tokens_and_the_order_of_carriers(launch: Launch, tmp_path: Path) -> None:
+    running = await launch(require_keys=True)
+    plain = running.keys.create("test")
+    (key,) = running.keys.list()
+    header, claims, signature = running.keys.tokens.create(key.id, ["tts"], 60).split(".")
+    more = base64.urlsafe_b64encode(base64.urlsafe_b64decode(claims + "==").replace(b"tts", b"stt")).decode().rstrip("=")
+    another = AccessTokens(tmp_path / "another.json").create(key.id, ["tts"], 60)
+    for forged in (f"{header}.{more}.{signature}", f"{header}.{claims}", "..", another):
+        for metadata in (*carried(forged), (("authorization", f"Bearer {forged}"), ("x-api-key", plain))):
+            code, _, _ = await refused(converse(running.speech.Synthesize, config(), metadata=metadata))
+            assert code == grpc.StatusCode.UNAUTHENTICATED
+    first_counts = (("authorization", f"Bearer {plain}"), ("authorization", "Bearer wrong"), ("x-api-key", "wrong"))
+    assert kinds(await converse(running.speech.Synthesize, config(), metadata=first_counts)) == ["done"]
 
 
 async def test_a_key_on_file_makes_keys_required_on_loopback_too(running: Running) -> None:
