@@ -7,6 +7,7 @@ the first step), ``first_audio`` (to its end), ``encode``, ``send``.
 
 import os
 import threading
+import time
 from functools import partial
 from wsgiref.simple_server import WSGIServer
 
@@ -99,6 +100,12 @@ class Metrics:
         self._loop_lag = Histogram(
             "descant_event_loop_lag_seconds", "How late the event loop woke.", buckets=FIRST_BYTE_BUCKETS_S, registry=registry
         )
+
+    def record_audio_sent(self, times: StageTimes, model: str) -> None:
+        """To be called after each audio that went to a client; the first of a request completes its stage times."""
+        if times.sent_s is None:
+            times.sent_s = time.perf_counter()
+            self.record_speech(times, model)
 
     def record_speech(self, times: StageTimes, model: str) -> None:
         """Once per request, after its first audio was sent (``times.sent_s`` is set)."""

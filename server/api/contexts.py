@@ -9,8 +9,9 @@ from server.api.call import Call
 from server.api.link import Link, LinkClosed
 from server.api.problems import speech_error_event, told_to_client
 from server.api.schemas import STREAM_CONTAINERS, SpeechBody
-from server.api.speech_output import EncodedAudio, FrameWriter, OutputEvent, SpeechOutput, TimestampOptions, stage_times_ms
+from server.api.speech_output import FrameWriter, SpeechOutput, TimestampOptions, stage_times_ms
 from server.api.versions import counts_flushes_from_zero
+from server.audio.speech import EncodedAudio, EncodedEvent
 from server.requests.speech import SpokenTimes
 
 MAX_DEFERRED_MESSAGES = 256
@@ -114,7 +115,7 @@ class Context:
             done["stage_times_ms"] = stage_times_ms(self._output.times)
         return done
 
-    async def _forward(self, event: OutputEvent) -> None:
+    async def _forward(self, event: EncodedEvent) -> None:
         flush = self._flush_id(event.flush_index)
         if isinstance(event, EncodedAudio):
             for frame in self._writer.chunks(event.data):

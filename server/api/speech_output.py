@@ -1,4 +1,4 @@
-"""One speaking stream on its way to a client: samples to bytes, events to JSON frames, stage times."""
+"""One speaking stream on its way to an HTTP client: events to JSON frames, stage times."""
 
 import base64
 import time
@@ -6,26 +6,15 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from server.audio.off_loop import encoded, finished
 from server.audio.output import OutputChain
+from server.audio.speech import EncodedEvent, encoded_speech
 from server.metrics import stage_durations_s
 from server.requests.audio_format import AudioFormat
-from server.requests.speech import SpeechEvent, SpeechFlushed, SpeechRequest, SpokenAudio, SpokenTimes, StageTimes, WordTime
+from server.requests.speech import SpeechRequest, SpokenTimes, StageTimes, WordTime
 from server.services import Services
 
 MAX_CHUNK_BYTES = 96 * 1024
 """Keeps a JSON frame with base64 far under the 1 MiB that WebSocket clients take; divisible by every sample size."""
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedAudio:
-    """Audio in the client's encoding; never empty."""
-
-    data: bytes
-    flush_index: int
-
-
-OutputEvent = EncodedAudio | SpokenTimes | SpeechFlushed
 
 
 class SpeechOutput:
@@ -44,38 +33,17 @@ class SpeechOutput:
         except Exception:
             self.stream.cancel()
             raise
-        self._flush_index = 0
 
     @property
     def times(self) -> StageTimes:
         return self.stream.times
 
-    async def events(self) -> AsyncIterator[OutputEvent]:
-        """Everything until the stream ends; what the chain held back comes last."""
-        async for event in self.stream:
-            ready = await self._encode(event)
-            if ready is not None:
-                yield ready
-        tail = await finished(self.chain)
-        if tail:
-            yield EncodedAudio(tail, self._flush_index)
+    def events(self) -> AsyncIterator[EncodedEvent]:
+        return encoded_speech(self.stream, self.times, self.chain, self.chain.header())
 
     def sent(self) -> None:
-        """To be called after each audio that went out; the first call completes the stage times."""
-        if self.times.sent_s is None:
-            self.times.sent_s = time.perf_counter()
-            self._metrics.record_speech(self.times, self._family)
-
-    async def _encode(self, event: SpeechEvent) -> OutputEvent | None:
-        if not isinstance(event, SpokenAudio):
-            return event
-        self._flush_index = event.flush_index
-        data = await encoded(self.chain, event.pcm)
-        if not data:
-            return None
-        if self.times.encoded_s is None:
-            self.times.encoded_s = time.perf_counter()
-        return EncodedAudio(data, event.flush_index)
+        """To be called after each audio that went out."""
+        self._metrics.record_audio_sent(self.times, self._family)
 
 
 def stage_times_ms(times: StageTimes) -> dict[str, float]:

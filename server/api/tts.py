@@ -19,7 +19,8 @@ from server.api.call import Call, call_of
 from server.api.disconnect import cancel_when_gone
 from server.api.problems import speech_error_event, told_to_client
 from server.api.schemas import FILE_CONTAINERS, STREAM_CONTAINERS, SpeechBody
-from server.api.speech_output import EncodedAudio, FrameWriter, SpeechOutput, TimestampOptions, server_timing
+from server.api.speech_output import FrameWriter, SpeechOutput, TimestampOptions, server_timing
+from server.audio.speech import EncodedAudio
 from server.errors import DeadlineExceeded
 from server.requests.audio_format import Container
 from server.requests.speech import SpokenTimes
@@ -56,11 +57,9 @@ def _start(call: Call, body: SpeechBody, containers: Sequence[Container]) -> Spe
 
 
 async def _audio(output: SpeechOutput) -> AsyncIterator[bytes]:
-    header = output.chain.header()
     async for event in output.events():
         if isinstance(event, EncodedAudio):
-            yield header + event.data
-            header = b""
+            yield event.data
             output.sent()
 
 

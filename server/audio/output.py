@@ -1,7 +1,7 @@
 """From a model's samples to the bytes a client asked for: resample, encode, wrap."""
 
 from models.audio import Pcm
-from server.audio.containers import CONTENT_TYPES, MP3_SAMPLE_S, Mp3Encoder, check_bit_rate, wav_header
+from server.audio.containers import CONTENT_TYPES, MP3_SAMPLE_S, Mp3Encoder, check_bit_rate, wav_header, wav_padding
 from server.audio.encodings import Encoder, find_encoder
 from server.audio.resample import Resampler
 from server.errors import InvalidRequest
@@ -39,6 +39,12 @@ class OutputChain:
         else:
             self._encode = find_encoder(audio.encoding)
         self._resampler = Resampler(model_rate_hz, audio.sample_rate_hz)
+        self._taken_samples = 0
+
+    @property
+    def taken_s(self) -> float:
+        """Seconds of audio that `encode` was given so far."""
+        return self._taken_samples / self._model_rate_hz
 
     @property
     def content_type(self) -> str:
@@ -57,9 +63,17 @@ class OutputChain:
 
     def encode(self, pcm: Pcm) -> bytes:
         """The bytes that these samples complete: whole samples only, perhaps none (up to 4 ms are held back)."""
+        self._taken_samples += len(pcm)
         return self._encode(self._resampler.feed(pcm))
 
     def finish(self) -> bytes:
         """The end: what was held back. Nothing may be encoded after it."""
         rest = self._encode(self._resampler.finish())
         return rest + self._mp3.finish() if self._mp3 else rest
+
+
+def whole_file(audio: AudioFormat, encoded: bytes) -> bytes:
+    """A file of known length, which a wav header says; ``encoded`` is all that an `OutputChain` gave, without its header."""
+    if audio.container != Container.WAV:
+        return encoded
+    return wav_header(audio.encoding, audio.sample_rate_hz, len(encoded)) + encoded + wav_padding(len(encoded))

@@ -16,7 +16,7 @@ from server.process.main import load_speech, own_voices
 from server.requests.audio_format import MP3_BIT_RATES_BPS, AudioFormat, Container, Encoding
 from server.requests.keyterms import checked_keyterms
 from server.requests.locales import primary_language
-from server.requests.speech import NO_PRONUNCIATIONS, Controls, SpeechRequest, SpokenAudio
+from server.requests.speech import NO_PRONUNCIATIONS, Controls, SpeechRequest
 from server.requests.transcription import Transcript, TranscriptionRequest
 from server.text.delivery import checked_emotion
 
@@ -46,8 +46,8 @@ def speak(
     if not text.strip():
         raise InvalidRequest("text: is empty", field="text")
     controls = Controls(speed, volume, pitch, checked_emotion(emotion, "emotion"), pitch_range)
-    body, result = asyncio.run(_speak(text, audio_format, voice, language, controls, pronunciation_dict_id, device))
-    output.write_bytes(_whole_file(audio_format, body))
+    file, result = asyncio.run(_speak(text, audio_format, voice, language, controls, pronunciation_dict_id, device))
+    output.write_bytes(file)
     if as_json:
         typer.echo(json.dumps({"file": str(output), **result}))
         return
@@ -66,7 +66,8 @@ async def _speak(
     pronunciation_dict_id: str | None,
     device: str | None,
 ) -> tuple[bytes, dict[str, float]]:
-    from server.audio.output import OutputChain
+    from server.audio.output import OutputChain, whole_file
+    from server.audio.speech import EncodedAudio, encoded_speech
     from server.process.main import build, running_engine
 
     with Console(stderr=True).status("loading models …"):
@@ -86,29 +87,17 @@ async def _speak(
         )  # fmt: skip
         stream = engine.speak(request)
         chain = OutputChain(audio_format, stream.sample_rate_hz)
-        first_s, samples = 0.0, 0
+        first_s = 0.0
         stream.push(text)
         stream.finish()
         body = bytearray()
         with Console(stderr=True).status("speaking …"):
-            async for event in stream:
-                if isinstance(event, SpokenAudio):
+            async for event in encoded_speech(stream, stream.times, chain):
+                if isinstance(event, EncodedAudio):
                     first_s = first_s or time.perf_counter() - start_s
-                    samples += len(event.pcm)
-                    body += chain.encode(event.pcm)
-        body += chain.finish()
-    audio_s = samples / stream.sample_rate_hz
+                    body += event.data
     wall_s = time.perf_counter() - start_s
-    return bytes(body), {"audio_s": audio_s, "wall_s": wall_s, "first_audio_ms": first_s * 1000}
-
-
-def _whole_file(audio_format: AudioFormat, body: bytes) -> bytes:
-    """A file whose length is known, so that a wav header can say it."""
-    from server.audio.containers import wav_header, wav_padding
-
-    if audio_format.container is not Container.WAV:
-        return body
-    return wav_header(audio_format.encoding, audio_format.sample_rate_hz, len(body)) + body + wav_padding(len(body))
+    return whole_file(audio_format, bytes(body)), {"audio_s": chain.taken_s, "wall_s": wall_s, "first_audio_ms": first_s * 1000}
 
 
 def _format_for(output: Path, sample_rate_hz: int) -> AudioFormat:

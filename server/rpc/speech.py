@@ -1,16 +1,15 @@
 """`descant.v1.Speech`: one call is one context of the engine."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from server.audio.off_loop import encoded, finished
 from server.audio.output import OutputChain, check_format
+from server.audio.speech import EncodedAudio, EncodedEvent, encoded_speech
 from server.errors import DescantError
 from server.metrics import stage_durations_s
 from server.pb import speech_pb2, speech_pb2_grpc
-from server.requests.speech import SpeechEvent, SpeechFlushed, SpokenAudio, SpokenTimes, StageTimes, WordTime
+from server.requests.speech import SpeechFlushed, SpokenTimes, StageTimes, WordTime
 from server.rpc.call import Call, answered
 from server.rpc.conversation import END, receive, receive_config, send, unexpected
 from server.rpc.requests import audio_format, controls, speech_request
@@ -58,8 +57,6 @@ class _Synthesis:
         self._wanted = wanted
         self._stream = stream
         self._chain = chain
-        self._header = chain.header()
-        self._flush_index = 0
         self._cancelled = False
         self._failure: DescantError | None = None
 
@@ -67,12 +64,12 @@ class _Synthesis:
         """Until everything is spoken or the client cancelled; raises what went wrong on either side."""
         reader = asyncio.create_task(self._read(requests))
         try:
-            async for event in self._stream:
-                await self._send(await self._messages(event))
+            async for event in encoded_speech(self._stream, self._stream.times, self._chain, self._chain.header()):
+                # What the chain held back of a cancelled stream comes after its end.
+                if not self._cancelled and self._failure is None:
+                    await self._send(self._messages(event))
             if self._failure is not None:
                 raise self._failure
-            if not self._cancelled:
-                await self._send(self._audio(await finished(self._chain)))
             await self._send([Response(done=self._done())])
         finally:
             reader.cancel()
@@ -105,33 +102,21 @@ class _Synthesis:
             raise unexpected(kind)
 
     async def _send(self, messages: Iterable[speech_pb2.SynthesizeResponse]) -> None:
-        times = self._stream.times
+        services = self._call.services
         for message in messages:
-            await send(self._call.context, message, self._call.services.settings.limits.stall_timeout_s)
-            if times.sent_s is None and message.WhichOneof("message") == "audio":
-                times.sent_s = time.perf_counter()
-                self._call.services.metrics.record_speech(times, self._family)
+            await send(self._call.context, message, services.settings.limits.stall_timeout_s)
+            if message.WhichOneof("message") == "audio":
+                services.metrics.record_audio_sent(self._stream.times, self._family)
 
-    async def _messages(self, event: SpeechEvent) -> Iterable[speech_pb2.SynthesizeResponse]:
+    def _messages(self, event: EncodedEvent) -> Iterable[speech_pb2.SynthesizeResponse]:
         match event:
-            case SpokenAudio():
-                self._flush_index = event.flush_index
-                return self._audio(await encoded(self._chain, event.pcm))
+            case EncodedAudio(data, flush_index):
+                pieces = (data[start : start + MAX_CHUNK_BYTES] for start in range(0, len(data), MAX_CHUNK_BYTES))
+                return (Response(audio=speech_pb2.AudioChunk(data=piece, flush_index=flush_index)) for piece in pieces)
             case SpokenTimes():
                 return self._times(event)
             case SpeechFlushed():
                 return [Response(flushed=speech_pb2.Flushed(flush_index=event.flush_index))]
-
-    def _audio(self, data: bytes) -> Iterator[speech_pb2.SynthesizeResponse]:
-        if not data:
-            return
-        # The header is worth sending once there is audio behind it.
-        data, self._header = self._header + data, b""
-        if self._stream.times.encoded_s is None:
-            self._stream.times.encoded_s = time.perf_counter()
-        for start in range(0, len(data), MAX_CHUNK_BYTES):
-            chunk = speech_pb2.AudioChunk(data=data[start : start + MAX_CHUNK_BYTES], flush_index=self._flush_index)
-            yield Response(audio=chunk)
 
     def _times(self, event: SpokenTimes) -> Iterator[speech_pb2.SynthesizeResponse]:
         if self._wanted.words and event.written:

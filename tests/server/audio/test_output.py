@@ -4,7 +4,7 @@ from hypothesis import given, settings
 
 from server.audio.encodings import DECODERS, SAMPLE_BYTES
 from server.audio.files import decode_file
-from server.audio.output import OutputChain
+from server.audio.output import OutputChain, whole_file
 from server.errors import InvalidRequest
 from server.requests.audio_format import OUTPUT_ENCODINGS, OUTPUT_SAMPLE_RATES_HZ, AudioFormat, Container, Encoding
 from tests.server.audio.signals import cut, cuts, level_db, noise, tone
@@ -43,6 +43,19 @@ def test_wav_stream_can_be_read_back() -> None:
         assert chain.content_type == "audio/wav"
         data = chain.header() + chain.encode(tone(440.0, 24000)) + chain.finish()
         assert level_db(decode_file(data, max_s=5)[500:-500] - tone(440.0, 16000)[500:-500]) < -40.0
+
+
+def test_a_whole_file_says_its_length() -> None:
+    for encoding, samples in ((Encoding.PCM_S16LE, 16000), (Encoding.PCM_MULAW, 15999)):
+        audio = AudioFormat(Container.WAV, encoding, 16000)
+        chain = OutputChain(audio, 16000)
+        encoded = chain.encode(tone(440.0, 16000)[:samples]) + chain.finish()
+        file = whole_file(audio, encoded)
+        assert len(file) % 2 == 0
+        assert int.from_bytes(file[4:8], "little") == len(file) - 8
+        assert len(decode_file(file, max_s=5)) == samples
+        assert chain.taken_s == samples / 16000
+    assert whole_file(AudioFormat(Container.RAW), b"abc") == whole_file(AudioFormat(Container.MP3), b"abc") == b"abc"
 
 
 def test_too_loud_audio_clips() -> None:
