@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from server.engine.interface import AudioStream
 
 NORMAL_CLOSE = 1000
-_SLICE_BYTES = 32 * 1024
-"""Audio decoded at once: at most 4 s, a few milliseconds of work."""
 
 
 class Command(Enum):
@@ -152,9 +150,8 @@ class _Session:
 
     async def _feed(self, data: bytes) -> None:
         try:
-            for start in range(0, len(data), _SLICE_BYTES):
-                await self._stream.feed(await decoded(self._chain, data[start : start + _SLICE_BYTES]))
-                await asyncio.sleep(0)
+            async for pcm in decoded(self._chain, data):
+                await self._stream.feed(pcm)
         except DescantError:
             # The stream has failed; its reader, `_send`, gets the same error and tells the client.
             self._input_closed = True

@@ -1,6 +1,5 @@
 """The engine's side: contexts and audio streams for gateways, over gRPC on a Unix socket. Translation only."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import grpc.aio
 
 from server.engine.engine import Engine
+from server.engine.exchange import exchange
 from server.engine.interface import AnyCloning, AudioStream, SpeechContext
 from server.errors import DescantError, InternalError
 from server.gateways.wire import OPENED, Description, error_frame, frame_of, pcm_of, value_of
@@ -79,33 +79,24 @@ class _Answered:
 
     async def run(self, stream: Any, requests: AsyncIterator[Frame], obey: Obey, times: StageTimes | None = None) -> None:
         """Until the stream ends; the first audio follows the times that it took."""
-        reader: asyncio.Task[None] | None = None
-        failures: list[DescantError] = []
+
+        async def read() -> None:
+            async for frame in requests:
+                await obey(frame)
+
+        async def answer() -> None:
+            unsaid = times
+            async for event in stream:
+                if unsaid is not None and isinstance(event, SpokenAudio):
+                    await self._context.write(frame_of(unsaid))
+                    unsaid = None
+                await self._context.write(frame_of(event))
+
         try:
             await self._context.write(Frame(kind=OPENED))
-            reader = asyncio.create_task(_read(stream, requests, obey, failures))
-            async for event in stream:
-                if times is not None and isinstance(event, SpokenAudio):
-                    await self._context.write(frame_of(times))
-                    times = None
-                await self._context.write(frame_of(event))
-            if failures:
-                raise failures[0]
+            await exchange(stream, read, answer)
         finally:
             stream.cancel()
-            if reader is not None:
-                reader.cancel()
-                await asyncio.gather(reader, return_exceptions=True)
-
-
-async def _read(stream: Any, requests: AsyncIterator[Frame], obey: Obey, failures: list[DescantError]) -> None:
-    """What the gateway says. A failure ends the stream; `run` reports it."""
-    try:
-        async for frame in requests:
-            await obey(frame)
-    except DescantError as error:
-        failures.append(error)
-        stream.cancel()
 
 
 async def _obey_speech(stream: SpeechContext, frame: Frame) -> None:

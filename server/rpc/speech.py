@@ -1,17 +1,15 @@
 """`descant.v1.Speech`: one call is one context of the engine."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from server.audio.output import OutputChain, check_format
-from server.audio.speech import EncodedAudio, EncodedEvent, encoded_speech
-from server.errors import DescantError
+from server.audio.speech import EncodedAudio, encoded_speech
 from server.metrics import stage_durations_s
 from server.pb import speech_pb2, speech_pb2_grpc
 from server.requests.speech import SpeechFlushed, SpokenTimes, StageTimes, WordTime
 from server.rpc.call import Call, answered
-from server.rpc.conversation import END, receive, receive_config, send, unexpected
+from server.rpc.conversation import Conversation, receive_config, unexpected
 from server.rpc.requests import audio_format, controls, speech_request
 from server.services import Services
 from server.storage.authentication import Operation
@@ -46,77 +44,53 @@ class SpeechService(speech_pb2_grpc.SpeechServicer):
                 stream.cancel()
 
 
-class _Synthesis:
+class _Synthesis(Conversation):
     """One admitted context: text from the client to the stream, what is spoken to the client."""
+
+    _stream: "SpeechContext"
 
     def __init__(
         self, call: Call, family: str, wanted: speech_pb2.WantedTimes, stream: "SpeechContext", chain: OutputChain
     ) -> None:
-        self._call = call
+        super().__init__(call, stream, idle_s=None)
         self._family = family
         self._wanted = wanted
-        self._stream = stream
         self._chain = chain
-        self._cancelled = False
-        self._failure: DescantError | None = None
 
-    async def run(self, requests: AsyncIterator[speech_pb2.SynthesizeRequest]) -> None:
-        """Until everything is spoken or the client cancelled; raises what went wrong on either side."""
-        reader = asyncio.create_task(self._read(requests))
-        try:
-            async for event in encoded_speech(self._stream, self._stream.times, self._chain, self._chain.header()):
-                # What the chain held back of a cancelled stream comes after its end.
-                if not self._cancelled and self._failure is None:
-                    await self._send(self._messages(event))
-            if self._failure is not None:
-                raise self._failure
-            await self._send([Response(done=self._done())])
-        finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+    async def _take(self, kind: str | None, message: speech_pb2.SynthesizeRequest) -> None:
+        match kind:
+            case "text":
+                self._stream.push(message.text)
+            case "flush":
+                self._stream.flush()
+            case "controls":
+                self._stream.set_controls(controls(message.controls))
+            case _:
+                raise unexpected(kind)
 
-    async def _read(self, requests: AsyncIterator[speech_pb2.SynthesizeRequest]) -> None:
-        """What the client says until it half-closes. A failure ends the stream; `run` reports it."""
-        try:
-            while (message := await receive(requests, None)) is not END:
-                self._obey(message)
-                if self._cancelled:
-                    return
-            self._stream.finish()
-        except DescantError as error:
-            self._failure = error
-            self._stream.cancel()
+    async def _finish(self) -> None:
+        self._stream.finish()
 
-    def _obey(self, message: speech_pb2.SynthesizeRequest) -> None:
-        kind = message.WhichOneof("message")
-        if kind == "text":
-            self._stream.push(message.text)
-        elif kind == "flush":
-            self._stream.flush()
-        elif kind == "controls":
-            self._stream.set_controls(controls(message.controls))
-        elif kind == "cancel":
-            self._cancelled = True
-            self._stream.cancel()
-        else:
-            raise unexpected(kind)
+    async def _send(self, response: speech_pb2.SynthesizeResponse) -> None:
+        await super()._send(response)
+        if response.WhichOneof("message") == "audio":
+            self._call.services.metrics.record_audio_sent(self._stream.times, self._family)
 
-    async def _send(self, messages: Iterable[speech_pb2.SynthesizeResponse]) -> None:
-        services = self._call.services
-        for message in messages:
-            await send(self._call.context, message, services.settings.limits.stall_timeout_s)
-            if message.WhichOneof("message") == "audio":
-                services.metrics.record_audio_sent(self._stream.times, self._family)
-
-    def _messages(self, event: EncodedEvent) -> Iterable[speech_pb2.SynthesizeResponse]:
-        match event:
-            case EncodedAudio(data, flush_index):
-                pieces = (data[start : start + MAX_CHUNK_BYTES] for start in range(0, len(data), MAX_CHUNK_BYTES))
-                return (Response(audio=speech_pb2.AudioChunk(data=piece, flush_index=flush_index)) for piece in pieces)
-            case SpokenTimes():
-                return self._times(event)
-            case SpeechFlushed():
-                return [Response(flushed=speech_pb2.Flushed(flush_index=event.flush_index))]
+    async def _responses(self) -> AsyncIterator[speech_pb2.SynthesizeResponse]:
+        async for event in encoded_speech(self._stream, self._stream.times, self._chain, self._chain.header()):
+            if self._cancelled:
+                # What the chain held back comes after the end of the stream, and is wanted no more.
+                return
+            match event:
+                case EncodedAudio(data, flush_index):
+                    for start in range(0, len(data), MAX_CHUNK_BYTES):
+                        piece = data[start : start + MAX_CHUNK_BYTES]
+                        yield Response(audio=speech_pb2.AudioChunk(data=piece, flush_index=flush_index))
+                case SpokenTimes():
+                    for response in self._times(event):
+                        yield response
+                case SpeechFlushed(flush_index):
+                    yield Response(flushed=speech_pb2.Flushed(flush_index=flush_index))
 
     def _times(self, event: SpokenTimes) -> Iterator[speech_pb2.SynthesizeResponse]:
         if self._wanted.words and event.written:
@@ -126,11 +100,11 @@ class _Synthesis:
         if self._wanted.phonemes and event.phonemes:
             yield Response(phonemes=_times(event.phonemes, event.flush_index))
 
-    def _done(self) -> speech_pb2.SynthesisDone:
+    def _done(self) -> speech_pb2.SynthesizeResponse:
         done = speech_pb2.SynthesisDone(cancelled=self._cancelled, stages=_stages(self._stream.times))
         if self._stream.times.sent_s is not None:
             done.first_byte_ms = (self._stream.times.sent_s - self._call.received_s) * 1000
-        return done
+        return Response(done=done)
 
 
 def _times(entries: Iterable[WordTime], flush_index: int) -> speech_pb2.Times:

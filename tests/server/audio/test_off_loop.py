@@ -7,7 +7,7 @@ import pytest
 
 from models.audio import Pcm
 from server.audio.input import InputChain
-from server.audio.off_loop import HAND_OVER_S, decoded, encoded
+from server.audio.off_loop import HAND_OVER_S, PIECE_BYTES, decoded, encoded
 from server.audio.output import OutputChain
 from server.requests.audio_format import AudioFormat, Container, Encoding
 from tests.server.audio.signals import noise
@@ -48,10 +48,12 @@ async def test_short_work_is_not_worth_the_way() -> None:
 
 
 async def test_audio_in_comes_out_the_same() -> None:
-    data = np.arange(64_000, dtype="<i2").tobytes()
+    data = np.arange(65_536).astype("<i2").tobytes()
     chain, plain = (InputChain(Encoding.PCM_S16LE, 48000, 16000) for _ in range(2))
-    assert plain.work_s(len(data)) > HAND_OVER_S > plain.work_s(160)
-    np.testing.assert_array_equal(await decoded(chain, data), plain.feed(data))
+    assert plain.work_s(PIECE_BYTES) > HAND_OVER_S > plain.work_s(160)
+    pieces = [pcm async for pcm in decoded(chain, data)]
+    assert len(pieces) == len(data) / PIECE_BYTES
+    np.testing.assert_array_equal(np.concatenate(pieces), plain.feed(data))
 
 
 async def test_what_goes_wrong_off_the_loop_is_raised_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
