@@ -4,13 +4,17 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 PRODUCT = ("server", "models", "kernels")
 FORBIDDEN_STEMS = {"utils", "util", "common", "helpers", "helper", "misc", "core"}
+MAY_USE_TORCH = {"server.__main__", "server.cli", "server.process", "server.model_store"}
+"""They join the parts or convert weights."""
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
@@ -23,6 +27,47 @@ def test_import_contracts_hold(repository: Path) -> None:
     program = "from importlinter.cli import lint_imports; import sys; sys.exit(lint_imports(no_cache=True))"
     result = subprocess.run([sys.executable, "-c", program], cwd=repository, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def contracts(repository: Path) -> list[dict[str, Any]]:
+    settings = tomllib.loads((repository / "pyproject.toml").read_text())
+    found: list[dict[str, Any]] = settings["tool"]["importlinter"]["contracts"]
+    return found
+
+
+def test_every_module_is_in_a_layer(repository: Path) -> None:
+    """The linter itself refuses a module without a layer (`exhaustive`), but sees neither folders without an __init__.py
+    nor a package that no contract names."""
+    placed = set()
+    for contract in contracts(repository):
+        for container in contract.get("containers", ()):
+            assert contract["exhaustive"], contract["name"]
+            assert not contract.get("exhaustive_ignores"), contract["name"]
+            names = " ".join(contract["layers"]).replace("(", " ").replace(")", " ").replace("|", " ").replace(":", " ").split()
+            placed |= {f"{container}.{name}" for name in names}
+    stray = []
+    for path in (path for folder in PRODUCT for path in sorted((repository / folder).rglob("*.py"))):
+        parts = path.relative_to(repository).with_suffix("").parts
+        if len(parts) == 2 and parts[1] == "__init__":
+            continue
+        if ".".join(parts[:2]) not in placed:
+            stray.append(f"{'/'.join(parts)}.py: add {parts[1]} to the layers of {parts[0]} in pyproject.toml")
+        if not path.with_name("__init__.py").exists():
+            stray.append(f"{'/'.join(parts)}.py: its folder has no __init__.py, so no contract sees it")
+    assert not stray, "\n".join(stray)
+
+
+def test_every_part_of_the_server_but_its_roots_does_without_torch(repository: Path) -> None:
+    (contract,) = (c for c in contracts(repository) if "torch" in c.get("forbidden_modules", ()))
+    parts = {f"server.{path.stem}" for path in (repository / "server").iterdir() if path.is_dir() or path.suffix == ".py"}
+    parts -= {"server.__init__", "server.__pycache__"}
+    assert parts - set(contract["source_modules"]) <= MAY_USE_TORCH
+
+
+def test_what_lies_loose_in_the_server(repository: Path) -> None:
+    """Everything else has a room."""
+    loose = {path.stem for path in (repository / "server").glob("*.py")} - {"__init__", "__main__"}
+    assert loose == {"config", "errors", "metrics", "services"}
 
 
 def test_packages_belong_to_descant_alone() -> None:
