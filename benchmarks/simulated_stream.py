@@ -97,8 +97,35 @@ class Run:
     """Floating-point operations of the model; 0: they were not counted."""
 
 
-def live(model: Recognizer, detector: SpeechDetector, pcm: Floats, *, interim: bool, padded_s: float = 0.0) -> Run:
-    """One live stream. Raises what ended it, if that was an error."""
+def live(
+    model: Recognizer,
+    detector: SpeechDetector,
+    pcm: Floats,
+    *,
+    interim: bool,
+    padded_s: float = 0.0,
+    language: str = "en",
+    piece_s: float = PIECE_S,
+) -> Run:
+    """One live stream, in pieces of ``piece_s``. Raises what ended it, if that was an error."""
+    request = TranscriptionRequest(model.info.family, "benchmark", language, interim=interim)
+    return _transcribe(model, detector, request, pcm, piece_s, padded_s)
+
+
+def whole_file(model: Recognizer, detector: SpeechDetector, pcm: Floats, language: str = "en") -> Run:
+    """A file as ``POST /stt`` reads it: all audio is there at once. Raises as `live`."""
+    request = TranscriptionRequest(model.info.family, "benchmark", language, interim=False)
+    return _transcribe(model, detector, request, pcm, piece_s=None, padded_s=0.0)
+
+
+def _transcribe(
+    model: Recognizer,
+    detector: SpeechDetector,
+    request: TranscriptionRequest,
+    pcm: Floats,
+    piece_s: float | None,
+    padded_s: float,
+) -> Run:
     clock = SimulatedClock()
     metered = MeteredRecognizer(model, clock, padded_s)
     shown: list[Shown] = []
@@ -109,11 +136,10 @@ def live(model: Recognizer, detector: SpeechDetector, pcm: Floats, *, interim: b
         if error is not None:
             failures.append(error)
 
-    request = TranscriptionRequest(model.info.family, "benchmark", interim=interim)
     session = HearingSession(1, request, sink, on_room=lambda: None)
     activity = Transcription(metered, detector, clock, lambda *_: None, lambda *_: None)
     activity.handle(SubmitAudio(session))
-    for at_s, command in _arrivals(session, pcm, model.info.sample_rate_hz):
+    for at_s, command in _arrivals(session, pcm, model.info.sample_rate_hz, piece_s):
         # Nothing is late here that was not late in the server: the audio that came during a step waits for its end.
         while clock.now_s < at_s and _turn(activity):
             pass
@@ -126,8 +152,11 @@ def live(model: Recognizer, detector: SpeechDetector, pcm: Floats, *, interim: b
     return Run(tuple(shown), metered.cpu_s, metered.windows, metered.encoded_s, metered.tokens)
 
 
-def _arrivals(session: HearingSession, pcm: Floats, rate_hz: int) -> list[tuple[float, AudioCommand]]:
-    size = int(PIECE_S * rate_hz)
+def _arrivals(session: HearingSession, pcm: Floats, rate_hz: int, piece_s: float | None) -> list[tuple[float, AudioCommand]]:
+    """Commands with the time at which each arrives; without ``piece_s`` all at once."""
+    if piece_s is None:
+        return [(0.0, FeedAudio(session, pcm)), (0.0, FinishAudio(session))]
+    size = round(piece_s * rate_hz)
     pieces = [pcm[at : at + size] for at in range(0, len(pcm), size)]
     timed: list[tuple[float, AudioCommand]] = [
         ((at * size + len(piece)) / rate_hz, FeedAudio(session, piece)) for at, piece in enumerate(pieces)

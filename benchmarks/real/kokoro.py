@@ -13,10 +13,10 @@ import onnxruntime
 import soxr
 from numpy.typing import NDArray
 
-from models.speech import Phone
 from models.phones import VOWELS
-from server.text.frontend import Take, TextFrontEnd
+from models.speech import Phone
 from server.requests.speech import Controls
+from server.text.frontend import Take, TextFrontEnd
 
 Floats = NDArray[np.float32]
 MODEL_RATE_HZ = 24_000

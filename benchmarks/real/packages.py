@@ -100,4 +100,5 @@ KOKORO = Material(
 LANGUAGES = Material("languages", (Part(_LANGUAGES, "pytest_audioeval/samples/audio/", ""),))
 """Three clips with their texts in each of ten languages, in folders by language."""
 
-MATERIALS = {material.name: material for material in (WHISPER_BASE, WHISPER_TINY_EN, KOKORO, LANGUAGES)}
+WHISPERS = {whisper.name: whisper for whisper in (WHISPER_BASE, WHISPER_TINY_EN)}
+MATERIALS = {**WHISPERS, KOKORO.name: KOKORO, LANGUAGES.name: LANGUAGES}
