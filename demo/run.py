@@ -82,7 +82,7 @@ async def speak(connection: Any, pieces: list[str], voice: str) -> Spoken:
 
 
 async def listen(client: AsyncCartesia, pcm: bytes) -> str:
-    """Play the audio in real time into the streaming recogniser; prints partial texts as they come."""
+    """Play the audio in real time into the streaming recognizer; prints partial texts as they come."""
     text = ""
     options: Any = {"model": "ink-whisper", "encoding": "pcm_s16le", "sample_rate": SAMPLE_RATE_HZ, "language": "en"}
     async with client.stt.manual_finalize.websocket(**options) as connection:

@@ -1,4 +1,4 @@
-"""Errors as types. Each class is one row of the table that every face translates by.
+"""Errors as types. Each class is one row of the table that every API layer translates by.
 
 =================  ====  ====================  =====================
 class              HTTP  gRPC                  Cartesia ``error_code``
@@ -17,7 +17,7 @@ ShuttingDown        503  UNAVAILABLE           (none)
 DeadlineExceeded    504  DEADLINE_EXCEEDED     (none)
 =================  ====  ====================  =====================
 
-WebSocket faces send an error event with the same numbers; a socket that must
+WebSockets get an error event with the same numbers; a socket that must
 end closes with ``websocket_close``. gRPC codes are names, so that this module
 needs no gRPC.
 """

@@ -24,8 +24,9 @@ MOST_PER_TOKEN = 6.0
 """At most so much of it, in nats."""
 REWARD_PER_TOKEN = 0.5
 """For each token of a completed term, in nats. Rewards that do not grow with the term gave short ones to noise: with 2
-nats for every term 45 % of the names for tuning were wrong, with 0.5 per token 33 %, both without a false name. Sure ears
-need as much: the weights after those got 18 % wrong with all 60 names given (93 % without), 4 false names in 140 sentences."""
+nats for every term 45 % of the names for tuning were wrong, with 0.5 per token 33 %, both without a false name. A sure
+recognizer needs as much: the weights after those got 18 % wrong with all 60 names given (93 % without), 4 false names in 140
+sentences."""
 TERM_BEAMS = 3
 """Texts with stakes that are followed at once besides the ordinary ones, of each of three lengths of stakes. Decoding
 with 100 terms takes about three times the processor time of decoding without (5.5 s to 1.7 s for 66 sentences)."""

@@ -1,4 +1,4 @@
-"""The ears: any Whisper checkpoint in Hugging Face layout behind `models.hearing.Recognizer`."""
+"""The recognizer: any Whisper checkpoint in Hugging Face layout behind `models.hearing.Recognizer`."""
 
 import json
 from collections import OrderedDict

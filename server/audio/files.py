@@ -20,7 +20,7 @@ from models.audio import Pcm
 from server.errors import RequestTooLarge, UnsupportedMedia
 
 FILE_RATE_HZ = 16_000
-"""What recognisers take."""
+"""What recognizers take."""
 
 ACCEPTED_FILES = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
 _DEMUXERS = "aac,aiff,caf,flac,m4a,matroska,mov,mp3,mp4,mpeg,ogg,w64,wav,webm,3gp,3g2,mj2"

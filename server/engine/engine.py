@@ -1,4 +1,4 @@
-"""The async face of the models: both APIs go through it, nothing else calls a model."""
+"""The models as the event loop sees them: both APIs go through it, nothing else calls a model."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""What the faces need of an engine, wherever its models run.
+"""What the API layers need of an engine, wherever its models run.
 
 `Engine` and `Cloning` have it in this process, `server.gateways.remote` in another one. What is wrong with a request may
 so be known only after a way there and back: `speak` and `transcribe` raise it at once where they can, and what

@@ -1,6 +1,6 @@
 """The gateway's side: an engine, its streams and its cloning that live in another process.
 
-Same interface as in one process (`server.engine.interface`), so the faces do not know the difference but for one thing:
+Same interface as in one process (`server.engine.interface`), so the API layers do not know the difference but for one thing:
 what the engine refuses, full queues included, is raised by a stream's first event (or `opened`), not by the call that made it.
 Events wait in the engine, not here, when a client is slow: only `MOST_UNREAD` of them are taken ahead of it.
 """

@@ -20,7 +20,7 @@ def usable_cores() -> int:
 
 
 def candidates(cores: int) -> list[int]:
-    """1, 2, 4 ... up to half of the cores: voice and ears step at the same time."""
+    """1, 2, 4 ... up to half of the cores: synthesizer and recognizer step at the same time."""
     counts = [1]
     while 2 * counts[-1] <= cores // 2:
         counts.append(2 * counts[-1])

@@ -1,4 +1,4 @@
-"""Keyterms as a client gives them, on any face: names and phrases to listen for."""
+"""Keyterms as a client gives them, by any API: names and phrases to listen for."""
 
 from collections.abc import Iterable
 

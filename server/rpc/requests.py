@@ -94,7 +94,7 @@ def transcription_request(config: speech_pb2.TranscriptionConfig, call: Call) ->
     _require(config.model, "config.model", sorted(services.catalog.recognition))
     given: dict[str, Any] = {}
     if config.language:
-        # Of a tag such as "en-US" the language counts; which ones the recogniser knows, the engine says.
+        # Of a tag such as "en-US" the language counts; which ones the recognizer knows, the engine says.
         given["language"] = primary_subtag(config.language)
     if config.HasField("min_volume"):
         given["min_volume"] = _within("config.min_volume", config.min_volume, VOLUME_LEVEL_RANGE)

@@ -1,4 +1,4 @@
-"""The gRPC face: services, health and reflection on one port. Translation only."""
+"""The gRPC API layer: services, health and reflection on one port. Translation only."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The face of the text front end: pushed text in, segments of phones out.
+"""The text front end as a whole: pushed text in, segments of phones out.
 
 front_end = TextFrontEnd()
 stream = front_end.open(Controls())

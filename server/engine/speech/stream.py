@@ -1,4 +1,4 @@
-"""What a face holds of a running request: an async iterator of events, and the calls that feed it."""
+"""What the API layer holds of a running request: an async iterator of events, and the calls that feed it."""
 
 from collections.abc import Callable
 

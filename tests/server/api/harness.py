@@ -49,7 +49,7 @@ class ApiServer:
     def __init__(
         self, settings: Settings, *, synthesizer: FakeSynthesizer, recognizer: FakeRecognizer, behind_gateway: bool = False
     ) -> None:
-        """``behind_gateway``: the faces reach the engine through a Unix socket, as in a gateway."""
+        """``behind_gateway``: the API layers reach the engine through a Unix socket, as in a gateway."""
         self.settings = settings
         self.synthesizer = synthesizer
         self.recognizer = recognizer
@@ -142,7 +142,7 @@ class ApiServer:
         await task
 
     async def _started_engine(self, cloning: Cloning) -> tuple[AnyEngine, AnyCloning]:
-        """What the faces are given."""
+        """What the API layers are given."""
         await self.engine.start()
         if not self._behind_gateway:
             return self.engine, cloning

@@ -1,4 +1,4 @@
-"""The faces before an engine that is reached through a Unix socket: nothing is different but what must be."""
+"""The API layers before an engine that is reached through a Unix socket: nothing is different but what must be."""
 
 import time
 from collections.abc import Iterator
