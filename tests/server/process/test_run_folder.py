@@ -12,7 +12,7 @@ from server.process.run_folder import run_folder
 
 OWNER = """
 import subprocess, sys, time
-from server.run_folder import run_folder
+from server.process.run_folder import run_folder
 with run_folder() as (folder, used):
     left = subprocess.Popen([sys.executable, "-c", "input()"], stdin=0, pass_fds=(used,))
     print(folder, flush=True)
