@@ -19,16 +19,16 @@ from server.api.listening_params import DEFAULTS, ENCODING, SAMPLE_RATE, audio_e
 from server.api.query import takes_query
 from server.audio.files import FILE_RATE_HZ, decode_file
 from server.audio.input import decode_headerless
+from server.engine.hearing.whole import whole_transcript
 from server.errors import InvalidRequest, RequestTooLarge
 from server.requests.locales import primary_subtag
-from server.requests.transcription import Transcript, TranscriptionRequest
+from server.requests.transcription import TranscriptionRequest
 
 if TYPE_CHECKING:
     from server.engine.interface import AudioStream
 
 _FORM_OVERHEAD_BYTES = 64 * 1024
 _MAX_FIELDS = 64
-_FEED_S = 5
 _GRANULARITIES = ("timestamp_granularities[]", "timestamp_granularities")
 """OpenAI's SDK writes the brackets, Cartesia's does not."""
 
@@ -115,12 +115,7 @@ def _decoder(request: Request, call: Call, upload: UploadFile) -> Callable[[], P
 async def _transcribe(stream: "AudioStream", transcription: TranscriptionRequest, decode: Callable[[], Pcm]) -> dict[str, Any]:
     await stream.opened()
     pcm = await asyncio.to_thread(decode)
-    feeder = asyncio.create_task(_feed(stream, pcm))
-    try:
-        finals = [event async for event in stream if isinstance(event, Transcript) and event.is_final]
-    finally:
-        feeder.cancel()
-        await asyncio.gather(feeder, return_exceptions=True)
+    finals = await whole_transcript(stream, pcm)
     body = {
         "type": "transcript",
         "text": "".join(final.text for final in finals).strip(),
@@ -131,10 +126,3 @@ async def _transcribe(stream: "AudioStream", transcription: TranscriptionRequest
     if transcription.want_words:
         body["words"] = word_times([word for final in finals for word in final.words])
     return body
-
-
-async def _feed(stream: "AudioStream", pcm: Pcm) -> None:
-    step = _FEED_S * FILE_RATE_HZ
-    for start in range(0, len(pcm), step):
-        await stream.feed(pcm[start : start + step])
-    stream.finish()

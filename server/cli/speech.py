@@ -17,7 +17,7 @@ from server.requests.audio_format import MP3_BIT_RATES_BPS, AudioFormat, Contain
 from server.requests.keyterms import checked_keyterms
 from server.requests.locales import primary_language
 from server.requests.speech import NO_PRONUNCIATIONS, Controls, SpeechRequest
-from server.requests.transcription import Transcript, TranscriptionRequest
+from server.requests.transcription import TranscriptionRequest
 from server.text.delivery import checked_emotion
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -128,34 +128,23 @@ def transcribe(
 
 async def _transcribe(data: bytes, keyterms: tuple[str, ...], device: str | None) -> dict[str, object]:
     from server.audio.files import decode_file
+    from server.engine.hearing.whole import whole_transcript
     from server.process.main import build, running_engine
 
     settings = load_settings(flags={"device": device})
     pcm = decode_file(data, max_s=settings.limits.max_upload_s)
     with Console(stderr=True).status("loading models …"):
         services = build(settings)
-    texts: list[str] = []
-    words: list[tuple[str, float, float]] = []
     async with running_engine(services) as engine:
         stream = engine.transcribe(TranscriptionRequest(
             family=settings.recognition_model, request_id=str(uuid.uuid4()), interim=False, keyterms=keyterms,
             received_s=time.perf_counter(),
         ))  # fmt: skip
-
-        async def feed() -> None:
-            block = stream.sample_rate_hz
-            for start in range(0, len(pcm), block):
-                await stream.feed(pcm[start : start + block])
-            stream.finish()
-
-        feeding = asyncio.create_task(feed())
         with Console(stderr=True).status("listening …"):
-            async for event in stream:
-                if isinstance(event, Transcript) and event.is_final:
-                    texts.append(event.text)
-                    words += [(word.word, word.start_s, word.end_s) for word in event.words]
-        await feeding
-    return {"text": "".join(texts).strip(), "words": words, "duration_s": len(pcm) / stream.sample_rate_hz}
+            finals = await whole_transcript(stream, pcm)
+    words = [(word.word, word.start_s, word.end_s) for final in finals for word in final.words]
+    text = "".join(final.text for final in finals).strip()
+    return {"text": text, "words": words, "duration_s": len(pcm) / stream.sample_rate_hz}
 
 
 def voices(as_json: AsJson = False) -> None:
