@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from models.hearing import Recognizer
+from models.importing import ModelImporter
 from models.speech import Synthesizer
 from models.voices import VoiceCloner
 
 SYNTHESIZERS = {"conv_tts": "models.conv_tts.networks:load"}
 RECOGNIZERS = {"whisper": "models.whisper.model:load"}
 CLONERS = {"conv_tts": "models.conv_tts.cloning:load_cloner"}
+IMPORTERS = {"whisper": "models.whisper.conversion.importer:WhisperImporter"}
 SPEAKER_ENCODER = "models.speaker_encoder.model:load"
 
 
@@ -50,6 +52,11 @@ def load_cloner(name: str) -> VoiceCloner:
     """Load what makes voices for a family of synthesizers, on the CPU. Raises as `load_synthesizer`."""
     cloner: VoiceCloner = _load(CLONERS, name)(_import(SPEAKER_ENCODER)())
     return cloner
+
+
+def importers() -> dict[str, ModelImporter]:
+    """What takes checkpoints from outside, by family."""
+    return {family: _import(path)() for family, path in IMPORTERS.items()}
 
 
 def _load(table: Mapping[str, str], name: str) -> Any:

@@ -7,6 +7,7 @@ then fails on every tensor that is missing, left over or of another shape, and
 names them all, because a weight that is silently not loaded only sounds bad.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,6 +51,10 @@ def save_weights(
     try:
         save_file(stored, unfinished, metadata=dict(metadata or {}))
         os.replace(unfinished, path)
+    except SafetensorError as error:
+        if "os error 28" in str(error):  # the library has its own type for it
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
 

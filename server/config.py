@@ -89,6 +89,10 @@ class Settings(BaseSettings):
         Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "descant",
         description="Where keys, voices and pronunciations are kept.",
     )
+    models_dir: Path = Field(
+        default_factory=lambda given: given["data_dir"] / "models",
+        description="Where models are installed (descant models); may be read-only for a server. Default: models in data_dir.",
+    )
     require_keys: bool = Field(False, description="Ask for an API key on loopback too.")
     default_version: str = Field(
         "2026-08-14", pattern=r"^\d{4}-\d\d-\d\d$", description="Cartesia-Version of requests that name none."

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from server.cli import bench, cloning, doctor, keys, serve, speech
+from server.cli import bench, cloning, doctor, keys, models, serve, speech
 from server.config import ConfigError
 from server.errors import DescantError
+from server.model_store.errors import ModelStoreError
 from server.storage.json_file import JsonFileError
 
 
@@ -21,6 +22,9 @@ class Application(typer.Typer):
         except (ConfigError, DescantError, JsonFileError) as error:
             typer.secho(f"descant: {error}", err=True, fg="red")
             sys.exit(2)
+        except ModelStoreError as error:
+            typer.secho(f"descant: {error}", err=True, fg="red")
+            sys.exit(error.exit_code)
 
 
 def _print_version(wanted: bool) -> None:
@@ -55,4 +59,5 @@ app.command("voices")(speech.voices)
 app.command("clone")(cloning.clone)
 app.command("doctor")(doctor.doctor)
 app.add_typer(keys.app, name="keys")
+app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")

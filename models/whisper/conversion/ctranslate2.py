@@ -205,7 +205,7 @@ def _named(path: Path, name: str, tensor: Tensor, channels: int) -> Iterator[tup
             targets = STACKED[inner]
             if tensor.shape[0] != len(targets) * channels:
                 raise UnusableSource(f"{path}: {name} has {tensor.shape[0]} rows, not {len(targets)} times {channels}")
-            for target, part in zip(targets, tensor.split(channels), strict=True):
+            for target, part in zip(targets, tensor.chunk(len(targets)), strict=True):
                 if kind == "bias" and target.endswith("k_proj"):
                     if part.any():
                         raise UnusableSource(f"{path}: {name} gives keys a bias; Whisper's have none")

@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,9 @@ def _read_file(path: Path) -> dict[str, Tensor]:
 def read_pickle(path: Path) -> dict[str, Any]:
     """A dict that torch saved, without running anything in it. Raises UnusableSource."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old protocols, which are read or refused below
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # The library's message is long, and advises to switch the check off.
         reason = next((line for line in str(error).splitlines() if "GLOBAL" in line or "Unsupported" in line), "it runs code")

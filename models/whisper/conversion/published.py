@@ -39,7 +39,7 @@ def checkpoint_name(config: WhisperConfig, sha256: str | None, file_stem: str) -
         config.decoder_layers,
         config.decoder_attention_heads,
     ]
-    checkpoints = _facts()["checkpoints"]
+    checkpoints: dict[str, dict[str, Any]] = _facts()["checkpoints"]
     same_shape = [name for name, facts in checkpoints.items() if facts["shape"] == shape]
     by_hash = [name for name, facts in checkpoints.items() if facts["sha256"] == sha256]
     by_name = [name for name in same_shape if file_stem in (name, f"whisper-{name}")]
