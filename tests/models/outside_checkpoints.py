@@ -67,16 +67,17 @@ def small_whisper(
         max_source_positions=50, max_target_positions=32, bos_token_id=end, eos_token_id=end, pad_token_id=end,
         decoder_start_token_id=end + 1, suppress_tokens=None, begin_suppress_tokens=None,
     )  # fmt: skip
-    model = WhisperForConditionalGeneration(config).eval()
+    model = WhisperForConditionalGeneration(config)
+    model.train(False)
     for parameter in model.parameters():
         parameter.data.normal_(0, 0.3)
     return model
 
 
-def write_huggingface(folder: Path, model: WhisperForConditionalGeneration, languages: int = 99, **how: Any) -> Path:
+def write_huggingface(folder: Path, model: WhisperForConditionalGeneration, **how: Any) -> Path:
     """As ``save_pretrained`` writes it, with the tokenizer."""
     model.save_pretrained(folder, **how)
-    tokenizer(languages).save(str(folder / "tokenizer.json"))
+    tokenizer().save(str(folder / "tokenizer.json"))
     return folder
 
 
@@ -90,7 +91,7 @@ def write_ctranslate2(folder: Path, model: WhisperForConditionalGeneration, quan
     tokens = [text.id_to_token(number) for number in range(text.get_vocab_size())]
     tokens += [f"<|{number * 0.02:.2f}|>" for number in range(model.config.vocab_size - len(tokens))]
     spec.register_vocabulary(tokens)
-    first = text.token_to_id("<|en|>")
+    first = len(ranks()) + 2
     spec.config.lang_ids = list(range(first, first + 99))
     spec.config.suppress_ids, spec.config.suppress_ids_begin = [1, 2], [text.token_to_id("<|endoftext|>")]
     spec.config.alignment_heads = [[1, 0], [1, 1]]

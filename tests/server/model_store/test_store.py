@@ -17,6 +17,7 @@ import models.weights
 from server.cli.app import app
 from server.model_store import install as install_module
 from server.model_store.errors import ModelCorrupt, ModelMissing, ModelStoreError
+from server.model_store.manifest import Licence
 from server.model_store.store import ModelStore
 from tests.server.model_store.checkpoints import bytes_under, write_source
 
@@ -305,4 +306,4 @@ def test_installing_needs_a_file_that_was_listed(store: ModelStore, source: Path
         store.lock("tiny", lambda: None) as staging,
         pytest.raises(ModelStoreError, match=r"here lacks tokenizer\.json"),
     ):
-        install_module.install(store, staging, "tiny", recognised, files, origin, install_module.Licence(id="MIT"))
+        install_module.install(store, staging, "tiny", recognised, files, origin, Licence(id="MIT"))
