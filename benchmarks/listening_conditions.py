@@ -1,4 +1,4 @@
-"""What the ears are tested on: held-out sentences, voices by kind, what happens to them on the way, and no speech.
+"""What the recognizer is tested on: held-out sentences, voices by kind, what happens to them on the way, and no speech.
 
 All of it is fixed: the same folder of sentences gives the same audio on every run, and `data_hash` says so.
 """

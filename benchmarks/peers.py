@@ -1,8 +1,8 @@
-"""Our ears and our voice beside other open engines: one process, one thread, same audio, same text.
+"""Our recognizer and our voice beside other open engines: one process, one thread, same audio, same text.
 
     OMP_NUM_THREADS=1 python -m benchmarks.peers --text-folder FOLDER
 
-Ears: the embedded checkpoint in faster-whisper (CTranslate2) and transformers. Voice: VITS (the network of Piper),
+Recognizer: the embedded checkpoint in faster-whisper (CTranslate2) and transformers. Voice: VITS (the network of Piper),
 Kokoro and pocket-tts, with **random weights** of their published size, made to speak as long as ours does; what is
 compared is their speed, never their sound. What that means is in benchmarks/README.md. Voices that are not in the dev
 group are left out if they are missing:
@@ -29,7 +29,7 @@ from benchmarks.side_by_side import print_rows
 from models.whisper.model import BEAMS
 
 KIND = "espeak variants"
-"""Of voice that the ears listen to."""
+"""Of voice that the recognizer listens to."""
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -1,4 +1,4 @@
-"""Our ears' checkpoint in other people's engines: faster-whisper (CTranslate2) and transformers."""
+"""Our recognizer's checkpoint in other people's engines: faster-whisper (CTranslate2) and transformers."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The ears as a live client meets them: long audio with gaps, silence after speech, and no speech at all.
+"""The recognizer as a live client meets them: long audio with gaps, silence after speech, and no speech at all.
 
     python -m benchmarks.streaming_recognition --text-folder FOLDER [--sentences 200] [--non-speech-minutes 60]
 

@@ -1,4 +1,4 @@
-"""Word error rate of the ears on voices and sentences they were not trained on, and words invented from no speech.
+"""Word error rate of the recognizer on voices and sentences they were not trained on, and words invented from no speech.
 
     python -m benchmarks.word_error_rate --text-folder FOLDER [--sentences 200] [--non-speech-minutes 10] [--conditions all]
 
