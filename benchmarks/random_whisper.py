@@ -42,7 +42,7 @@ SHARPNESS = 800.0
 
 
 def write_tokenizer(path: Path) -> Tokenizer:
-    """One token for each word of four letters, " aaaa" to " aaab" and on; special tokens behind them as the embedded one has."""
+    """One token for each word of four letters, " aaaa" to " aaab" and on; special tokens behind them as in the embedded one."""
     words = ("".join(letters) for letters in product(ascii_lowercase, repeat=4))
     tokenizer = Tokenizer(
         tokenizer_models.WordLevel({f"Ġ{word}": i for i, word in enumerate(islice(words, TEXT_TOKENS))}, unk_token="Ġaaaa")
