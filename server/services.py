@@ -1,4 +1,4 @@
-"""The joined parts of the server, as both APIs are given them."""
+"""The joined parts of the server, as both APIs are given them, and what both know of a client's call."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from server.metrics import Metrics
 from server.requests.model_ids import Catalog
 from server.storage.keys import KeyStore
 from server.storage.pronunciations import PronunciationStore
-from server.storage.voices import VoiceStore
+from server.storage.voices import Voices, VoiceStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +21,19 @@ class Services:
     metrics: Metrics
     pronunciations: PronunciationStore
     cloning: AnyCloning
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCall:
+    """One request or one connection of a client, by either API."""
+
+    services: Services
+    request_id: str
+    received_s: float
+    """time.perf_counter() when it reached the server."""
+    key_id: str = ""
+
+    @property
+    def voices(self) -> Voices:
+        """The voices that this caller sees."""
+        return self.services.voices.of(self.key_id)

@@ -5,27 +5,16 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from server.services import Services
-from server.storage.voices import Voices
+from server.services import ClientCall
 
 _SCOPE_KEY = "descant.call"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(ClientCall):
     """One HTTP request or one WebSocket connection."""
 
-    services: Services
-    request_id: str
     version: date
-    received_s: float
-    """time.perf_counter() when the request reached the application."""
-    key_id: str = ""
-
-    @property
-    def voices(self) -> Voices:
-        """The voices that this caller sees."""
-        return self.services.voices.of(self.key_id)
 
 
 def attach(scope: MutableMapping[str, Any], call: Call) -> None:

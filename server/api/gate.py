@@ -54,7 +54,7 @@ class Gate:
             version = self._version(connection)
             key_id = "" if scope["path"] in OPEN_PATHS else authenticate(connection, self._services)
             hide_query_keys(scope)
-            attach(scope, Call(self._services, answer.request_id, version, received_s, key_id))
+            attach(scope, Call(self._services, answer.request_id, received_s, key_id, version=version))
             with self._counted(scope, key_id):
                 await self._app(scope, receive, answer.send)
         except (ClientDisconnect, WebSocketDisconnect, ConnectionError):

@@ -14,9 +14,8 @@ import grpc
 import grpc.aio
 
 from server.errors import DescantError, InternalError
-from server.services import Services
+from server.services import ClientCall, Services
 from server.storage.authentication import Operation, authenticate, credential_in
-from server.storage.voices import Voices
 
 _log = logging.getLogger("descant.rpc")
 
@@ -29,22 +28,12 @@ FIELD_NAMES: Mapping[str, str] = {
 """Fields as parts shared with the HTTP API name them, and as this contract does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(ClientCall):
     """One call of one method."""
 
-    services: Services
     context: Any
     """grpc.aio.ServicerContext"""
-    request_id: str
-    received_s: float
-    """time.perf_counter() when the call arrived."""
-    key_id: str = ""
-
-    @property
-    def voices(self) -> Voices:
-        """The voices that this caller sees."""
-        return self.services.voices.of(self.key_id)
 
 
 @asynccontextmanager
@@ -58,7 +47,7 @@ async def answered(
     request_id = str(uuid.uuid4())
     received_s = time.perf_counter()
     try:
-        yield Call(services, context, request_id, received_s, _authenticate(services, context, operation))
+        yield Call(services, request_id, received_s, _authenticate(services, context, operation), context=context)
     except DescantError as error:
         await _abort(context, _renamed(error, field_names), request_id)
     except grpc.aio.AbortError:

@@ -36,7 +36,7 @@ class _Leaving:
 async def test_sending_to_a_client_that_left_ends_the_link_quietly(api: ApiServer, error: Exception) -> None:
     websocket: Any = _Leaving(error)
     services: Any = api
-    link = Link(websocket, Call(services, "request", NEWEST, 0.0), idle_s=1.0)
+    link = Link(websocket, Call(services, "request", 0.0, version=NEWEST), idle_s=1.0)
     with pytest.raises(LinkClosed):
         await link.send({"type": "chunk"})
     await link.close(1000)

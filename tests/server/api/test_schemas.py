@@ -38,7 +38,7 @@ SERVICES = Services(
     pronunciations=PronunciationStore(Path("unused")),
     cloning=cast(Any, None),
 )
-CALL = Call(SERVICES, "request", date(2026, 8, 14), 0.0)
+CALL = Call(SERVICES, "request", 0.0, version=date(2026, 8, 14))
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 values = st.recursive(
@@ -94,7 +94,7 @@ def test_what_a_version_decides(version: str, delay_ms: int, zero_based: bool) -
     parsed = parse_version(version)
     assert default_buffer_delay_ms(parsed) == delay_ms
     assert counts_flushes_from_zero(parsed) is zero_based
-    call = Call(SERVICES, "request", parsed, 0.0)
+    call = Call(SERVICES, "request", 0.0, version=parsed)
     assert SpeechBody.check(speech_body()).to_request(call, 0.0).max_buffer_delay_ms == delay_ms
     assert SpeechBody.check(speech_body(max_buffer_delay_ms=70)).to_request(call, 0.0).max_buffer_delay_ms == 70
 
