@@ -17,10 +17,9 @@ from server.api.call import Call, call_of
 from server.api.disconnect import cancel_when_gone
 from server.api.listening_params import DEFAULTS, ENCODING, SAMPLE_RATE, audio_encoding, word_times
 from server.api.query import takes_query
-from server.audio.files import FILE_RATE_HZ, decode_file
-from server.audio.input import decode_headerless
+from server.audio.files import FILE_RATE_HZ, decode_file, decode_headerless
 from server.engine.hearing.whole import whole_transcript
-from server.errors import InvalidRequest, RequestTooLarge
+from server.errors import InvalidRequest
 from server.requests.locales import primary_subtag
 from server.requests.transcription import TranscriptionRequest
 
@@ -103,13 +102,7 @@ def _decoder(request: Request, call: Call, upload: UploadFile) -> Callable[[], P
         return lambda: decode_file(upload.file, max_s=max_s)
     encoding, source_hz = audio_encoding(query)
 
-    def decode() -> Pcm:
-        pcm = decode_headerless(upload.file.read(), encoding, source_hz, FILE_RATE_HZ)
-        if len(pcm) > max_s * FILE_RATE_HZ:
-            raise RequestTooLarge(f"file: is longer than {max_s:g} s, the most that is taken", field="file")
-        return pcm
-
-    return decode
+    return lambda: decode_headerless(upload.file, encoding, source_hz, max_s=max_s)
 
 
 async def _transcribe(stream: "AudioStream", transcription: TranscriptionRequest, decode: Callable[[], Pcm]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Uploaded audio files to samples, by FFmpeg's libraries through PyAV.
+"""Uploaded audio files to samples, by FFmpeg's libraries through PyAV where they have a header.
 
 A file that breaks off or has damaged spots is decoded as far as it goes; only
 one that gives no audio at all is refused. Uploads are hostile until proven
@@ -17,7 +17,10 @@ import soxr
 from av.audio.resampler import AudioResampler
 
 from models.audio import Pcm
+from server.audio.encodings import SAMPLE_BYTES
+from server.audio.input import InputChain
 from server.errors import RequestTooLarge, UnsupportedMedia
+from server.requests.audio_format import Encoding
 
 FILE_RATE_HZ = 16_000
 """What recognizers take."""
@@ -49,6 +52,22 @@ def decode_file(data: bytes | BinaryIO, *, max_s: float, field: str = "file") ->
     if not len(pcm):
         raise _unsupported(field, "is damaged or cut off: no audio in it could be decoded")
     return pcm
+
+
+def decode_headerless(
+    data: bytes | BinaryIO, encoding: Encoding, sample_rate_hz: int, *, max_s: float, field: str = "file"
+) -> Pcm:
+    """Bare samples in one channel as mono float32 [S] at 16 kHz; half a sample at the end is dropped.
+
+    Raises InvalidRequest as `server.audio.input.InputChain` does, RequestTooLarge when it is longer than ``max_s`` seconds.
+    """
+    chain = InputChain(encoding, sample_rate_hz, FILE_RATE_HZ)
+    source = BytesIO(data) if isinstance(data, bytes | bytearray | memoryview) else data
+    most_bytes = int(max_s * sample_rate_hz) * SAMPLE_BYTES[encoding]
+    content = source.read(most_bytes + SAMPLE_BYTES[encoding])
+    if len(content) >= most_bytes + SAMPLE_BYTES[encoding]:
+        raise _too_long(field, max_s)
+    return np.concatenate([chain.feed(content), chain.finish()])
 
 
 def _frames(container: av.container.InputContainer) -> Iterator[av.AudioFrame]:

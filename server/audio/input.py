@@ -1,7 +1,5 @@
 """From a client's bytes to a model's samples: decode, resample."""
 
-import numpy as np
-
 from models.audio import Pcm
 from server.audio.encodings import SAMPLE_BYTES, find_decoder
 from server.audio.resample import Resampler
@@ -48,9 +46,3 @@ class InputChain:
         """The end: what the resampler held back. Half a sample is dropped."""
         self._rest = b""
         return self._resampler.finish()
-
-
-def decode_headerless(data: bytes, encoding: Encoding, sample_rate_hz: int, target_rate_hz: int) -> Pcm:
-    """Whole headerless PCM at once. Raises InvalidRequest as `InputChain` does."""
-    chain = InputChain(encoding, sample_rate_hz, target_rate_hz)
-    return np.concatenate([chain.feed(data), chain.finish()])

@@ -1,10 +1,14 @@
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.audio.input import InputChain, decode_headerless
-from server.errors import InvalidRequest
+from server.audio.encodings import SAMPLE_BYTES
+from server.audio.files import decode_headerless
+from server.audio.input import InputChain
+from server.errors import InvalidRequest, RequestTooLarge
 from server.requests.audio_format import Encoding
 from tests.server.audio.signals import level_db, tone
 
@@ -21,16 +25,27 @@ def test_messages_may_cut_samples_in_two(encoding: Encoding, sizes: list[int]) -
         pieces.append(chain.feed(data[start : start + size]))
         start, turn = start + size, turn + 1
     pieces.append(chain.finish())
-    np.testing.assert_array_equal(np.concatenate(pieces), decode_headerless(data, encoding, 8000, 16000))
+    np.testing.assert_array_equal(np.concatenate(pieces), decode_headerless(data, encoding, 8000, max_s=1))
 
 
 @pytest.mark.parametrize("sample_rate_hz", [4000, 8000, 11025, 16000, 24000, 44100, 48000, 192000])
 def test_a_tone_arrives_at_the_target_rate(sample_rate_hz: int) -> None:
     data = (tone(500.0, sample_rate_hz) * 32767).astype("<i2").tobytes()
-    pcm = decode_headerless(data, Encoding.PCM_S16LE, sample_rate_hz, 16000)
+    pcm = decode_headerless(data, Encoding.PCM_S16LE, sample_rate_hz, max_s=1)
     assert pcm.dtype == np.float32
     assert len(pcm) == 16000
     assert level_db((pcm - tone(500.0, 16000))[500:-500]) < -60.0
+
+
+@pytest.mark.parametrize("encoding", list(Encoding))
+def test_bare_samples_that_last_too_long(encoding: Encoding) -> None:
+    """To the sample; of a larger file no more is read than it takes to see it."""
+    most = bytes(8000 * SAMPLE_BYTES[encoding])
+    assert len(decode_headerless(most, encoding, 8000, max_s=1)) == 16000
+    file = io.BytesIO(most * 3)
+    with pytest.raises(RequestTooLarge, match="file: the audio is longer than 1 s"):
+        decode_headerless(file, encoding, 8000, max_s=1)
+    assert file.tell() <= len(most) + 8
 
 
 def test_an_empty_stream_gives_nothing() -> None:
