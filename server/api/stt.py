@@ -1,7 +1,6 @@
 """``POST /stt`` and the OpenAI path for it: an audio file in, its transcript out."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from starlette.responses import JSONResponse
 from models.audio import Pcm
 from server.api.body import Form, read_form, takes_form
 from server.api.call import Call, call_of
-from server.api.disconnect import cancel_when_gone
+from server.api.disconnect import cancelled_when_gone
 from server.api.listening_params import DEFAULTS, ENCODING, SAMPLE_RATE, audio_encoding, word_times
 from server.api.query import takes_query
 from server.audio.files import FILE_RATE_HZ, decode_file, decode_headerless
@@ -53,14 +52,8 @@ async def transcribe_file(request: Request) -> JSONResponse:
         decode = _decoder(request, call, _upload(form))
         # Admission comes before decoding, so that no more files are decoded at once than may be heard.
         stream = call.services.engine.transcribe(transcription)
-        watcher = asyncio.create_task(cancel_when_gone(request.receive, stream.cancel))
-        try:
+        async with cancelled_when_gone(request.receive, stream):
             body = await _transcribe(stream, transcription, decode)
-        finally:
-            stream.cancel()
-            watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watcher
     return JSONResponse({**body, "request_id": call.request_id})
 
 

@@ -6,7 +6,6 @@ an event stream ends with an error event.
 """
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.api.body import takes_json
 from server.api.call import Call, call_of
-from server.api.disconnect import cancel_when_gone
+from server.api.disconnect import cancelled_when_gone
 from server.api.problems import speech_error_event, told_to_client
 from server.api.schemas import FILE_CONTAINERS, STREAM_CONTAINERS, SpeechBody
 from server.api.speech_output import FrameWriter, SpeechOutput, TimestampOptions, server_timing
@@ -104,14 +103,8 @@ class _Streamed:
         self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        watcher = asyncio.create_task(cancel_when_gone(receive, self._output.stream.cancel))
-        try:
+        async with cancelled_when_gone(receive, self._output.stream):
             await self._send_all(send)
-        finally:
-            self._output.stream.cancel()
-            watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watcher
 
     async def _send_all(self, send: Send) -> None:
         first = await anext(self._pieces, None)
