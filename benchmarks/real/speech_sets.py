@@ -1,16 +1,16 @@
 """Sets of natural speech with its words: sentences said by Kokoro, people, ten languages, and what is said twice.
 
-    python -m benchmarks.real.speech_sets --text-folder FOLDER [--human-folder FOLDER]
+    python -m benchmarks.real.speech_sets [--human-folder FOLDER] [--text-folder FOLDER]
 
-makes the sets that Kokoro says, as 16-bit wav files with a ``set.json`` in the cache, and prints where they are. The
-same texts give the same samples on every run.
+makes the sets that Kokoro says, NAME.wav of 16 bits with NAME.txt beside it, in the cache, and prints where they are.
+The same texts give the same samples on every run.
 """
 
 import argparse
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,8 @@ from benchmarks.real.packages import KOKORO, LANGUAGES
 
 Floats = NDArray[np.float32]
 
-DEFAULT_TEXT_FOLDER = Path("../shared/text")
+OWN_SENTENCES = Path(__file__).parent / "sentences.en.txt"
+"""Written for these sets, so that they need no other folder; no recipe trains on them."""
 DEFAULT_HUMAN_FOLDER = Path("../shared/real-speech")
 VOICES = ("af_heart", "am_michael", "bf_emma", "am_puck", "bm_george", "af_bella")
 SENTENCES = 120
@@ -59,15 +60,6 @@ class Clip:
         return len(self.pcm) / RATE_HZ
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A clip as ``set.json`` names it."""
-
-    file: str
-    language: str
-    text: str
-
-
 def read_audio(path: Path) -> Floats:
     """Mono at 16 kHz."""
     pcm, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
@@ -76,8 +68,8 @@ def read_audio(path: Path) -> Floats:
     return resampled
 
 
-def human(folder: Path) -> list[Clip]:
-    """Recordings of people: NAME.wav with its words in NAME.txt. Raises FileNotFoundError if there are none."""
+def recordings(folder: Path) -> list[Clip]:
+    """English, NAME.wav with its words in NAME.txt. Raises FileNotFoundError if there are none."""
     paths = sorted(path for path in folder.glob("*.wav") if path.with_suffix(".txt").is_file())
     if not paths:
         raise FileNotFoundError(f"{folder}: no recordings (NAME.wav with the words in NAME.txt)")
@@ -94,20 +86,26 @@ def languages() -> list[Clip]:
     ]
 
 
-def kokoro(name: str, text_folder: Path) -> list[Clip]:
-    """Held-out sentences by six voices in turn, in one of `CONDITIONS`."""
-    sentences = held_out_sentences(text_folder, SENTENCES)
+def sentences_of(text_folder: Path | None) -> list[str]:
+    """Our own, or the held-out ones of a folder with sentences.en.txt."""
+    if text_folder is not None:
+        return held_out_sentences(text_folder, SENTENCES)
+    return OWN_SENTENCES.read_text("utf-8").splitlines()
+
+
+def kokoro(name: str, text_folder: Path | None) -> list[Clip]:
+    """Sentences by six voices in turn, in one of `CONDITIONS`."""
+    sentences = sentences_of(text_folder)
     said = [(sentence, VOICES[index % len(VOICES)]) for index, sentence in enumerate(sentences)]
     if name == "kokoro":
         return _said(name, said)
     clean = kokoro("kokoro", text_folder)
-    folder = _folder(name, said)
 
     def make(unfinished: Path) -> None:
-        changed = (condition(CONDITIONS[name], clip.pcm, seed) for seed, clip in enumerate(clean))
-        _write(unfinished, [clip.name for clip in clean], [clip.text for clip in clean], changed)
+        for seed, clip in enumerate(clean):
+            _write(unfinished, clip.name, clip.text, condition(CONDITIONS[name], clip.pcm, seed))
 
-    return _read(made_once(folder, make))
+    return recordings(made_once(_folder(name, said), make))
 
 
 def twice(human_folder: Path) -> list[Clip]:
@@ -124,37 +122,29 @@ def _said(name: str, texts: Sequence[tuple[str, str]]) -> list[Clip]:
 
     def make(unfinished: Path) -> None:
         speaker = KokoroVoice(material(KOKORO))
-        names = [f"{index:03} {voice}" for index, (_, voice) in enumerate(texts)]
-        _write(unfinished, names, [text for text, _ in texts], (speaker.say(text, voice) for text, voice in texts))
+        for index, (text, voice) in enumerate(texts):
+            _write(unfinished, f"{index:03}-{voice}", text, speaker.say(text, voice))
 
-    return _read(made_once(_folder(name, texts), make))
+    return recordings(made_once(_folder(name, texts), make))
 
 
 def _folder(name: str, texts: Sequence[tuple[str, str]]) -> Path:
-    digest = hashlib.sha256(json.dumps([name, *texts]).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:8]
     return cache_folder() / "speech" / f"{name}-{digest}"
 
 
-def _write(folder: Path, names: Sequence[str], texts: Sequence[str], audio: Iterator[Floats]) -> None:
-    entries = []
-    for name, text, pcm in zip(names, texts, audio, strict=True):
-        entries.append(_Entry(f"{name}.wav", "en", text))
-        soundfile.write(folder / entries[-1].file, np.clip(pcm, -1, 1 - 1 / LEVEL_STEPS), RATE_HZ, subtype="PCM_16")
-    (folder / "set.json").write_text(json.dumps([asdict(entry) for entry in entries], indent=1), "utf-8")
+def _write(folder: Path, name: str, text: str, pcm: Floats) -> None:
+    soundfile.write(folder / f"{name}.wav", np.clip(pcm, -1, 1 - 1 / LEVEL_STEPS), RATE_HZ, subtype="PCM_16")
+    (folder / f"{name}.txt").write_text(text, "utf-8")
 
 
-def _read(folder: Path) -> list[Clip]:
-    entries = [_Entry(**entry) for entry in json.loads((folder / "set.json").read_text("utf-8"))]
-    return [Clip(Path(e.file).stem, e.language, e.text, read_audio(folder / e.file)) for e in entries]
-
-
-SETS: dict[str, Callable[[Path, Path], list[Clip]]] = {
+SETS: dict[str, Callable[[Path | None, Path], list[Clip]]] = {
     **{name: lambda texts, _, name=name: kokoro(name, texts) for name in CONDITIONS},  # type: ignore[misc]
-    "human": lambda _, recordings: human(recordings),
-    "languages": lambda _texts, _recordings: languages(),
-    "twice": lambda _, recordings: twice(recordings),
+    "human": lambda _, folder: recordings(folder),
+    "languages": lambda *_: languages(),
+    "twice": lambda _, folder: twice(folder),
 }
-"""By name; made from the folder of sentences and the folder of recordings."""
+"""By name; made from the folder of sentences, if there is one, and the folder of recordings."""
 
 
 def data_hash(clips: Sequence[Clip]) -> str:
@@ -166,7 +156,7 @@ def data_hash(clips: Sequence[Clip]) -> str:
 
 
 def add_folders(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--text-folder", type=Path, default=DEFAULT_TEXT_FOLDER, help="folder with sentences.en.txt")
+    parser.add_argument("--text-folder", type=Path, help="folder with sentences.en.txt; default: the sentences in this folder")
     parser.add_argument("--human-folder", type=Path, default=DEFAULT_HUMAN_FOLDER, help="recordings NAME.wav, words NAME.txt")
 
 
