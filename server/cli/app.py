@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli import bench, cloning, doctor, keys, models, serve, speech
+from server.cli import bench, cloning, doctor, keys, model_pull, models, serve, speech
 from server.config import ConfigError
 from server.errors import DescantError
 from server.model_store.errors import ModelStoreError
@@ -59,5 +59,7 @@ app.command("voices")(speech.voices)
 app.command("clone")(cloning.clone)
 app.command("doctor")(doctor.doctor)
 app.add_typer(keys.app, name="keys")
+models.app.command("pull")(model_pull.pull)
+models.app.add_typer(model_pull.bundle, name="bundle")
 app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")

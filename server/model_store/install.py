@@ -125,7 +125,7 @@ def install(
     missing = [name for name in recognised.names if name not in source]
     if missing:
         raise ModelStoreError(f"{origin.reference} lacks {', '.join(missing)}")
-    store.require_space(2 * sum(path.stat().st_size for path in read.values()), name)
+    store.require_space(sum(path.stat().st_size for path in read.values()), name)
     prepared = staging / "prepared"
     shutil.rmtree(prepared, ignore_errors=True)
     prepared.mkdir()

@@ -127,10 +127,14 @@ class ModelStore:
                 with suppress(OSError):
                     staging.rmdir()  # unless something was left there on purpose
 
+    def free_bytes(self) -> int:
+        """On the disk of the store."""
+        existing = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.exists())
+        return shutil.disk_usage(existing).free
+
     def require_space(self, size_bytes: int, what: str) -> None:
         """Raises ModelStoreError if the disk has less room."""
-        existing = next(folder for folder in (self.folder, *self.folder.parents) if folder.exists())
-        free = shutil.disk_usage(existing).free
+        free = self.free_bytes()
         if free < size_bytes:
             raise ModelStoreError(
                 f"{what} needs {gigabytes(size_bytes)} in {self.folder}, where {gigabytes(free)} are free. Free some space "

@@ -14,44 +14,12 @@ from pathlib import Path
 import pytest
 
 import models.weights
-from server.cli.app import app
 from server.model_store import install as install_module
 from server.model_store.errors import ModelCorrupt, ModelMissing, ModelStoreError
 from server.model_store.manifest import Licence
 from server.model_store.store import ModelStore
 from tests.server.model_store.checkpoints import bytes_under, write_source
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelStore:
-    monkeypatch.setenv("DESCANT_MODELS_DIR", str(tmp_path / "models"))
-    return ModelStore(tmp_path / "models")
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return write_source(tmp_path / "source")
-
-
-def descant(*arguments: str | Path) -> int:
-    """The exit code of `descant models …` in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["descant", "models", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            app()
-    return int(stopped.value.code or 0)
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path, code: int = 2) -> str:
-    """The line that a refused command prints."""
-    capsys.readouterr()
-    assert descant(*arguments) == code
-    return capsys.readouterr().err.splitlines()[-1]
-
-
-def nothing_installed(store: ModelStore) -> bool:
-    """Neither listed nor lying about: only locks may be left."""
-    return not store.list() and not [name for name in bytes_under(store.folder) if not name.startswith("locks/")]
+from tests.server.model_store.commands import descant, nothing_installed, refused
 
 
 def test_a_folder_is_imported_listed_shown_verified_and_removed(
@@ -211,7 +179,7 @@ def test_too_little_space_is_said_before_anything_is_written(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(10, 9, 1))
-    assert "needs 4 MB" in refused(capsys, "import", source, "--name", "tiny")
+    assert "needs 2 MB" in refused(capsys, "import", source, "--name", "tiny")
     assert nothing_installed(store)
 
 
