@@ -1,7 +1,7 @@
 """What a family that recognizes speech offers to the engine. Shape letters are explained in `models`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from models.audio import Pcm
@@ -57,6 +57,34 @@ class Hypothesis:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowRules:
+    """Where audio is cut into windows for a recognizer."""
+
+    longest_s: float
+    """Where it is spoken on without a pause."""
+    pause_after_s: float
+    """A window this long ends at the next pause of ``pause_s``."""
+    pause_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPolicy:
+    """Which windows a checkpoint reads best; the values here are those of stock Whisper."""
+
+    live: WindowRules = WindowRules(longest_s=15.0, pause_after_s=8.0, pause_s=0.3)
+    """Of a stream whose partial texts somebody waits for: each reads the whole window anew."""
+    whole: WindowRules = WindowRules(longest_s=30.0, pause_after_s=30.0, pause_s=0.3)
+    """Of a file, where nobody waits for the text of its beginning."""
+    whole_gap_s: float = 2.0
+    """A pause that ends any window of a file; in a live stream the client says which."""
+
+    def within(self, longest_s: float) -> "WindowPolicy":
+        """The same with no window longer than this."""
+        live, whole = (replace(rules, longest_s=min(rules.longest_s, longest_s)) for rules in (self.live, self.whole))
+        return replace(self, live=live, whole=whole)
+
+
+@dataclass(frozen=True, slots=True)
 class RecognizerInfo:
     family: str
     sample_rate_hz: int
@@ -67,6 +95,7 @@ class RecognizerInfo:
     device: str
     detects_language: bool = False
     """A window without a language is decoded as what is spoken in it; otherwise as the only language there is."""
+    windows: WindowPolicy = WindowPolicy()
     engine: str = "torch"
     """What runs the network on the device, and with which numbers: "torch float32", "ctranslate2 int8"."""
 

@@ -97,6 +97,9 @@ class Metrics:
         self._retries = Counter(
             "descant_window_retries", "Transcripts whose window was decoded again at full length.", ["model"], registry=registry
         )
+        self._cut_off = Counter(
+            "descant_truncated_transcripts", "Final transcripts that miss words of their window.", ["model"], registry=registry
+        )
         self._loop_lag = Histogram(
             "descant_event_loop_lag_seconds", "How late the event loop woke.", buckets=FIRST_BYTE_BUCKETS_S, registry=registry
         )
@@ -136,8 +139,11 @@ class Metrics:
     def record_audio_in(self, model: str, audio_s: float) -> None:
         self._audio_in.labels(model).inc(audio_s)
 
-    def record_transcript(self, model: str, is_final: bool, latency_s: float, retried: bool = False) -> None:
+    def record_transcript(
+        self, model: str, is_final: bool, latency_s: float, retried: bool = False, cut_off: bool = False
+    ) -> None:
         self._retries.labels(model).inc(retried)
+        self._cut_off.labels(model).inc(cut_off)
         self._transcript.labels(model, "final" if is_final else "partial").observe(latency_s)
 
     def record_loop_lag(self, lag_s: float) -> None:

@@ -230,8 +230,16 @@ class FakeRecognizer:
 
     WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
-    def __init__(self, *, max_batch: int = 8, max_window_s: float = 30.0, step_s: float = 0.0) -> None:
-        self.info = RecognizerInfo("fake", 16_000, ("en",), max_window_s, max_batch, "cpu")
+    def __init__(
+        self, *, max_batch: int = 8, max_window_s: float = 30.0, step_s: float = 0.0, languages: tuple[str, ...] = ("en",)
+    ) -> None:
+        self.info = RecognizerInfo(
+            "fake", 16_000, languages, max_window_s, max_batch, "cpu", detects_language=len(languages) > 1
+        )
+        self.spoken = languages[0]
+        """What it detects where a window names no language."""
+        self.truncates = False
+        """Whether it says of every text that it is cut off."""
         self.step_s = step_s
         self.batches: list[int] = []
         self.windows: list[RecognitionWindow] = []
@@ -261,7 +269,8 @@ class FakeRecognizer:
                 words.append(RecognizedWord(f" {word}", at / 16_000, min(at + step, len(window.pcm)) / 16_000, 0.9))
             at += step
         text = "".join(word.word for word in words).strip()
-        return Hypothesis(text, tuple(words) if window.want_words else (), -0.2, False)
+        times = tuple(words) if window.want_words else ()
+        return Hypothesis(text, times, -0.2, self.truncates, language=window.language or self.spoken)
 
 
 def speech(*levels: int) -> Pcm:

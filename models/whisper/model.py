@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.hearing import Hypothesis, RecognitionWindow, RecognizedWord, RecognizerInfo
+from models.hearing import Hypothesis, RecognitionWindow, RecognizedWord, RecognizerInfo, WindowPolicy
 from models.weights import load_weights
 from models.whisper.config import WhisperConfig, read_config
 from models.whisper.decoding import DecodedWindow, DecodingRules, DecodingTask, decode, token_budget
@@ -20,6 +20,7 @@ from models.whisper.incremental import IncrementalDecoder
 from models.whisper.keyterms import TermTrie, spellings
 from models.whisper.network import Whisper
 from models.whisper.tokenizer import WhisperTokenizer
+from models.whisper.window_policy import window_policy
 from models.whisper.word_times import attention_weights, token_starts
 
 EMBEDDED = Path(__file__).parent / "weights"
@@ -56,6 +57,7 @@ class Checkpoint:
     transcribe: int | None
     alignment_heads: tuple[tuple[int, int], ...]
     max_window_s: float
+    windows: WindowPolicy
 
 
 def _read_json(path: Path) -> dict[str, object]:
@@ -100,7 +102,8 @@ def read_checkpoint(folder: Path, tokenizer: WhisperTokenizer) -> Checkpoint:
         suppressed_first=_integers(generation.get("begin_suppress_tokens")),
         back_positions=round(START_OVER_S * features.frames_per_second / 2),
     )
-    window = _read_json(folder / "config.json").get("descant_max_window_s", DEFAULT_MAX_WINDOW_S)
+    content = _read_json(folder / "config.json")
+    window = content.get("descant_max_window_s", DEFAULT_MAX_WINDOW_S)
     longest_s = config.max_mel_frames / features.frames_per_second
     return Checkpoint(
         config=config,
@@ -110,6 +113,7 @@ def read_checkpoint(folder: Path, tokenizer: WhisperTokenizer) -> Checkpoint:
         transcribe=tokenizer.special("<|transcribe|>"),
         alignment_heads=pairs,
         max_window_s=min(float(str(window)), longest_s),
+        windows=window_policy(content, folder / "config.json"),
     )
 
 
@@ -141,6 +145,7 @@ class WhisperRecognizer:
             max_window_s=self.checkpoint.max_window_s,
             max_batch=max_batch,
             device=device,
+            windows=self.checkpoint.windows,
             engine=f"torch {str(self._dtype).removeprefix('torch.')}",
         )
 

@@ -1,7 +1,5 @@
 """Text to tokens and back for a Whisper checkpoint, and the ids of its special tokens."""
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,14 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from models.scripts import goes_on
+
 _BROKEN = "\ufffd"
 _NO_SPEECH_NAMES = ("<|nospeech|>", "<|nocaptions|>")
-_CLOSING = frozenset(".,!?;:%)]}…。，、！？；：」』）】》〉”’")
-_OPENING = frozenset("([{「『（【《〈“‘¿¡\"'")
-_UNSPACED = re.compile(
-    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uff65]"
-)
-"""Thai, Lao, Burmese, Khmer, kana and Chinese characters and their punctuation: written without spaces between words."""
 _CONTROLS = frozenset(map(chr, range(0x100, 0x121)))
 
 
@@ -91,7 +85,7 @@ class WhisperTokenizer:
             if piece.endswith(_BROKEN) or not piece.strip(_BROKEN + " "):  # part of a character of several bytes, or a space
                 continue
             piece = piece.replace(_BROKEN, "")
-            if words and _goes_on(words[-1][0], piece):
+            if words and goes_on(words[-1][0], piece):
                 text, count = words[-1]
                 words[-1] = (text + piece, count + len(pending))
             else:
@@ -100,14 +94,3 @@ class WhisperTokenizer:
         if words and pending:
             words[-1] = (words[-1][0], words[-1][1] + len(pending))
         return words
-
-
-def _goes_on(word: str, piece: str) -> bool:
-    """Whether a piece of text belongs to the word before it."""
-    if all(c in _CLOSING for c in piece.strip()):
-        return True
-    if piece[0].isspace():
-        return False
-    if all(c in _OPENING for c in word.strip()) or unicodedata.category(piece[0]).startswith("M"):
-        return True
-    return not (_UNSPACED.match(piece) or _UNSPACED.match(word[-1]))

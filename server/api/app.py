@@ -57,8 +57,8 @@ HTTP_ROUTES: tuple[tuple[str, str, HttpHandler], ...] = (
     ("POST", "/tts/bytes", tts.speak_bytes),
     ("POST", "/tts/sse", tts.speak_events),
     ("POST", "/stt", stt.transcribe_file),
-    ("POST", "/audio/transcriptions", stt.transcribe_file),
-    ("POST", "/v1/audio/transcriptions", stt.transcribe_file),
+    ("POST", "/audio/transcriptions", stt.transcribe_openai_file),
+    ("POST", "/v1/audio/transcriptions", stt.transcribe_openai_file),
 )
 SOCKET_ROUTES: tuple[tuple[str, SocketHandler], ...] = (
     ("/tts/websocket", tts_ws.speak_socket),

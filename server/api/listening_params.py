@@ -12,7 +12,7 @@ from server.errors import InvalidRequest
 from server.requests.audio_format import Encoding
 from server.requests.keyterms import checked_keyterms
 from server.requests.speech import WordTime
-from server.requests.transcription import TranscriptionRequest
+from server.requests.transcription import DEFAULT_LANGUAGE, TranscriptionRequest
 from server.requests.turn_settings import TURN_RANGES
 
 DEFAULTS = TranscriptionRequest(family="", request_id="")
@@ -21,7 +21,9 @@ DEFAULTS = TranscriptionRequest(family="", request_id="")
 MODEL = QueryParameter("model", "Recognition model, such as ink-whisper.", is_required=True)
 ENCODING = QueryParameter("encoding", "Of headerless audio.", {"type": "string", "enum": list(Encoding)}, is_required=True)
 SAMPLE_RATE = QueryParameter("sample_rate", "Of headerless audio, in hertz.", {"type": "integer"}, is_required=True)
-LANGUAGE = QueryParameter("language", "Language spoken.", {"type": "string", "default": DEFAULTS.language})
+LANGUAGE = QueryParameter(
+    "language", 'Code of the language spoken; "auto" to detect it.', {"type": "string", "default": DEFAULT_LANGUAGE}
+)
 KEYTERM = QueryParameter(
     "keyterm", "Name or phrase to listen for; may come many times.", {"type": "array", "items": {"type": "string"}}
 )

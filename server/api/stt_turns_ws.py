@@ -10,6 +10,7 @@ from server.api.listening import Command, listen_socket
 from server.api.listening_params import (
     ENCODING,
     KEYTERM,
+    LANGUAGE,
     MODEL,
     SAMPLE_RATE,
     TURN_PARAMETERS,
@@ -21,13 +22,14 @@ from server.api.listening_params import (
 from server.api.query import required, takes_query
 from server.errors import InvalidRequest
 from server.requests.audio_format import Encoding
-from server.requests.transcription import TranscriptEvent, TranscriptionRequest, Turn, TurnPhase, TurnSettings
+from server.requests.locales import spoken_language
+from server.requests.transcription import DEFAULT_LANGUAGE, TranscriptEvent, TranscriptionRequest, Turn, TurnPhase, TurnSettings
 from server.requests.turn_settings import turn_settings
 
 _WITH_TRANSCRIPT = (TurnPhase.UPDATE, TurnPhase.EAGER_END, TurnPhase.END)
 
 
-@takes_query(MODEL, ENCODING, SAMPLE_RATE, KEYTERM, *TURN_PARAMETERS.values())
+@takes_query(MODEL, ENCODING, SAMPLE_RATE, LANGUAGE, KEYTERM, *TURN_PARAMETERS.values())
 async def turns_socket(websocket: WebSocket) -> None:
     await listen_socket(websocket, _TurnsDialect())
 
@@ -46,6 +48,7 @@ class _TurnsDialect:
         request = TranscriptionRequest(
             family=family,
             request_id=call.request_id,
+            language=spoken_language(query.get("language") or DEFAULT_LANGUAGE),
             turns=turn_settings(self._given),
             want_words=False,
             keyterms=keyterms(query),

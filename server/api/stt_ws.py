@@ -27,8 +27,8 @@ from server.api.listening_params import (
 from server.api.query import required, takes_query
 from server.errors import InvalidRequest
 from server.requests.audio_format import Encoding
-from server.requests.locales import primary_subtag
-from server.requests.transcription import Transcript, TranscriptEvent, TranscriptionRequest
+from server.requests.locales import spoken_language
+from server.requests.transcription import DEFAULT_LANGUAGE, Transcript, TranscriptEvent, TranscriptionRequest
 
 _COMMANDS = {"finalize": Command.FINALIZE, "close": Command.CLOSE, "done": Command.CLOSE}
 
@@ -50,7 +50,7 @@ class _ManualDialect:
         request = TranscriptionRequest(
             family=family,
             request_id=call.request_id,
-            language=primary_subtag(query.get("language") or DEFAULTS.language),
+            language=spoken_language(query.get("language") or DEFAULT_LANGUAGE),
             min_volume=MIN_VOLUME.read(query, DEFAULTS.min_volume),
             max_silence_s=MAX_SILENCE_S.read(query, DEFAULTS.max_silence_s),
             keyterms=keyterms(query),
@@ -74,7 +74,7 @@ class _ManualDialect:
     def frame(self, event: TranscriptEvent) -> dict[str, Any]:
         if not isinstance(event, Transcript):
             return {"type": "flush_done", "request_id": self._request_id}
-        return {
+        frame = {
             "type": "transcript",
             "text": event.text,
             "is_final": event.is_final,
@@ -83,6 +83,7 @@ class _ManualDialect:
             "language": event.language,
             "words": word_times(event.words),
         }
+        return {**frame, "truncated": True} if event.truncated else frame
 
     def farewell(self) -> dict[str, Any] | None:
         return {"type": "done", "request_id": self._request_id}

@@ -271,18 +271,20 @@ class TranscribeResponse(_message.Message):
     def __init__(self, transcript: _Optional[_Union[Transcript, _Mapping]] = ..., turn: _Optional[_Union[Turn, _Mapping]] = ..., finalized: _Optional[_Union[Finalized, _Mapping]] = ..., done: _Optional[_Union[TranscriptionDone, _Mapping]] = ...) -> None: ...
 
 class Transcript(_message.Message):
-    __slots__ = ("text", "is_final", "words", "duration_s", "language")
+    __slots__ = ("text", "is_final", "words", "duration_s", "language", "truncated")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     IS_FINAL_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     DURATION_S_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     text: str
     is_final: bool
     words: _containers.RepeatedCompositeFieldContainer[TimedText]
     duration_s: float
     language: str
-    def __init__(self, text: _Optional[str] = ..., is_final: _Optional[bool] = ..., words: _Optional[_Iterable[_Union[TimedText, _Mapping]]] = ..., duration_s: _Optional[float] = ..., language: _Optional[str] = ...) -> None: ...
+    truncated: bool
+    def __init__(self, text: _Optional[str] = ..., is_final: _Optional[bool] = ..., words: _Optional[_Iterable[_Union[TimedText, _Mapping]]] = ..., duration_s: _Optional[float] = ..., language: _Optional[str] = ..., truncated: _Optional[bool] = ...) -> None: ...
 
 class Turn(_message.Message):
     __slots__ = ("phase", "transcript", "at_s")

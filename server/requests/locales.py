@@ -5,6 +5,10 @@ from collections.abc import Sequence
 
 from server.errors import InvalidRequest
 
+DETECTED = "auto"
+"""Stands for a language where what is spoken is to be detected."""
+WHISPER_CODES = {"jv": "jw", "nb": "no", "iw": "he", "in": "id", "fil": "tl", "cmn": "zh"}
+"""Codes of languages that Whisper and its like know by another one."""
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*", re.ASCII)
 
 
@@ -21,6 +25,12 @@ def canonical_tag(tag: str) -> str:
 def primary_subtag(tag: str) -> str:
     """``en`` of ``EN_us``."""
     return canonical_tag(tag).partition("-")[0]
+
+
+def spoken_language(tag: str) -> str | None:
+    """The language of audio, by the code that recognizers know; None if it is to be detected."""
+    primary = primary_subtag(tag)
+    return None if primary == DETECTED else WHISPER_CODES.get(primary, primary)
 
 
 def primary_language(tag: str, supported: Sequence[str], field: str) -> str:

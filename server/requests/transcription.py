@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from server.requests.speech import WordTime
 
+DEFAULT_LANGUAGE = "en"
+"""Cartesia's, where a client names none."""
+
 # --- speech recognition ---------------------------------------------------------
 
 
@@ -24,7 +27,8 @@ class TranscriptionRequest:
 
     family: str
     request_id: str
-    language: str = "en"
+    language: str | None = DEFAULT_LANGUAGE
+    """ISO code; None: what is spoken is detected, once for the whole stream."""
     min_volume: float = 0.0
     """Root mean square level (0..1) under which audio never counts as speech."""
     max_silence_s: float = 1.0
@@ -34,6 +38,8 @@ class TranscriptionRequest:
     """Set for turn taking: the stream then gives Turn events instead of Transcripts."""
     interim: bool = True
     """Whether partial transcripts are wanted."""
+    whole: bool = False
+    """All of the audio is there and nobody waits for the text of its beginning: windows as long as are read best."""
     keyterms: tuple[str, ...] = ()
     """Names and phrases to listen for, as `server.requests.keyterms.checked_keyterms` gives them."""
     key_id: str = ""
@@ -51,6 +57,9 @@ class Transcript:
     duration_s: float
     """Audio behind this text since the last final one."""
     language: str
+    """What it was recognized as."""
+    truncated: bool = False
+    """The recognizer could not go on to the end: words at the end of this text, or behind it, are missing."""
 
 
 class TurnPhase(StrEnum):

@@ -9,7 +9,7 @@ from server.errors import InvalidRequest
 from server.pb import speech_pb2
 from server.requests.audio_format import OUTPUT_ENCODINGS, AudioFormat, Container, Encoding
 from server.requests.keyterms import checked_keyterms
-from server.requests.locales import is_locale, primary_language, primary_subtag
+from server.requests.locales import is_locale, primary_language, spoken_language
 from server.requests.speech import (
     MAX_BUFFER_DELAY_RANGE_MS,
     PITCH_MOVEMENT_RANGE,
@@ -95,7 +95,7 @@ def transcription_request(config: speech_pb2.TranscriptionConfig, call: Call) ->
     given: dict[str, Any] = {}
     if config.language:
         # Of a tag such as "en-US" the language counts; which ones the recognizer knows, the engine says.
-        given["language"] = primary_subtag(config.language)
+        given["language"] = spoken_language(config.language)
     if config.HasField("min_volume"):
         given["min_volume"] = _within("config.min_volume", config.min_volume, VOLUME_LEVEL_RANGE)
     if config.HasField("max_silence_s"):

@@ -85,7 +85,12 @@ def _message(event: TranscriptEvent) -> speech_pb2.TranscribeResponse:
     if isinstance(event, Transcript):
         words = [speech_pb2.TimedText(text=word.word, start_s=word.start_s, end_s=word.end_s) for word in event.words]
         transcript = speech_pb2.Transcript(
-            text=event.text, is_final=event.is_final, words=words, duration_s=event.duration_s, language=event.language
+            text=event.text,
+            is_final=event.is_final,
+            words=words,
+            duration_s=event.duration_s,
+            language=event.language,
+            truncated=event.truncated,
         )
         return Response(transcript=transcript)
     if isinstance(event, Turn):

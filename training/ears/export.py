@@ -8,12 +8,14 @@ With a text folder, the heads whose attention follows time are found by `trainin
 import argparse
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
+from models.hearing import WindowPolicy, WindowRules
 from models.whisper.config import WhisperConfig
 from models.whisper.features import FeatureSettings
 from models.whisper.model import load
@@ -23,6 +25,9 @@ from training.ears.tokenizer import SPECIAL_TOKENS
 
 MAX_WINDOW_S = 15
 """The longest item of the corpus; `models.whisper.model` reads it, others ignore it."""
+WINDOWS = WindowRules(longest_s=12.0, pause_after_s=4.0, pause_s=0.3)
+"""Short windows cost less and keep a small model from losing its place; the pause is longer than what is kept behind speech,
+so that the text decoded in the pause can be the final one."""
 CHUNK_S = 60
 """With a 20 ms hop, 60 s are the 3000 frames that faster-whisper always gives a model."""
 
@@ -44,6 +49,7 @@ def config_json(config: WhisperConfig, tokenizer: Tokenizer, dtype: torch.dtype)
         "pad_token_id": end,
         "dtype": str(dtype).removeprefix("torch."),
         "descant_max_window_s": MAX_WINDOW_S,
+        "descant_windows": asdict(WindowPolicy(WINDOWS, WINDOWS, whole_gap_s=1.0)),
     }
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from models.hearing import Recognizer, SpeechDetector
 from server.engine.events import EventQueue
@@ -41,6 +42,7 @@ class Hearer:
         self._places = Places(self.slots, limits, "transcription streams")
         self.sample_rate_hz = model.info.sample_rate_hz
         self._languages = model.info.languages
+        self._detects_language = model.info.detects_language
         self._metrics = metrics
         self._ids = ids
         self._on_ended = on_ended
@@ -63,9 +65,8 @@ class Hearer:
         return len(self._open)
 
     def open(self, request: TranscriptionRequest) -> TranscriptStream:
-        """Raises InvalidRequest for a language the recogniser does not know, Busy when no stream is free."""
-        if request.language not in self._languages:
-            raise InvalidRequest.choice("language", request.language, self._languages)
+        """Raises InvalidRequest for a language the recognizer does not know, Busy when no stream is free."""
+        request = replace(request, language=self._language(request.language))
         try:
             self._places.take(request.key_id)
         except Busy:
@@ -84,6 +85,17 @@ class Hearer:
         self._worker.post(SubmitAudio(session))
         on_cancel = functools.partial(self._cancel, session, room)
         return TranscriptStream(session, events, room, self.sample_rate_hz, self._worker.post, on_cancel)
+
+    def _language(self, asked: str | None) -> str | None:
+        """The only language there is need not be detected. Raises InvalidRequest."""
+        if asked is None and not self._detects_language:
+            if len(self._languages) == 1:
+                return self._languages[0]
+            listed = ", ".join(self._languages)
+            raise InvalidRequest(f"language: {self.family} does not detect it; accepted values: {listed}", field="language")
+        if asked is not None and asked not in self._languages:
+            raise InvalidRequest.choice("language", asked, self._languages)
+        return asked
 
     def end_all(self, error: DescantError) -> None:
         for session in list(self._open.values()):

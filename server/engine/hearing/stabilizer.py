@@ -2,7 +2,8 @@
 
 Local agreement: a word counts as heard when two decodings in a row agree on it
 and on everything before it (Liu, Spanakis, Niehues 2020; Macháček, Dabre, Bojar
-2023). The newest spelling of a word is kept until it is committed.
+2023). The newest spelling of a word is kept until it is committed. Words carry the
+space before them; in scripts without spaces they are characters (`models.scripts.words_of`).
 """
 
 import unicodedata
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 def spelling(word: str) -> str:
     """What of a word must agree: letters and digits without case; marks between them do not matter."""
     kept = [letter for letter in word.casefold() if unicodedata.category(letter)[0] in "LNM"]
-    return "".join(kept) or word
+    return "".join(kept) or word.strip()
 
 
 class Stabilizer:

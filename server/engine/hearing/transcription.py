@@ -7,7 +7,7 @@ windows of all streams, final ones first, and hands out what came of it.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 import numpy as np
@@ -33,8 +33,8 @@ from server.requests.transcription import TranscriptEvent, TranscriptFlushed
 
 log = logging.getLogger("descant.engine")
 
-MAX_WINDOW_S = 12.0
-"""Longer windows cost more per update than a cut in a pause costs accuracy."""
+SURE_LANGUAGE_S = 3.0
+"""A window this long decides which language its stream is in, if that is to be detected; shorter ones only their own."""
 HOP_S = 0.5
 MAX_HOP_S = 3.0
 FRAMES_PER_TURN = 256
@@ -55,6 +55,8 @@ class _Hearing:
     session: HearingSession
     cutter: WindowCutter
     text: TranscriptText
+    language: str | None
+    """Of all windows to come; None while what is spoken is not known yet."""
     last: tuple[Window, Hypothesis] | None = None
     """The newest decoding of the open window: the final one, if no more speech came."""
     results: dict[int, Hypothesis] = field(default_factory=dict)
@@ -99,15 +101,16 @@ class Transcription:
         detector: SpeechDetector,
         clock: Clock,
         on_step: Callable[[int, float, float], None],
-        on_transcript: Callable[[bool, float, bool], None],
+        on_transcript: Callable[[bool, float, bool, bool], None],
     ) -> None:
-        """``on_step`` hears of rows, seconds, audio seconds of each step, ``on_transcript`` of is final, latency, retried."""
+        """``on_step`` is told rows, seconds and audio seconds of each step, ``on_transcript`` whether a text is final, its
+        latency, whether it was retried and whether it was cut off."""
         self._model = model
         self._detector = detector
         self._clock = clock
         self._on_step = on_step
         self._on_transcript = on_transcript
-        self._max_window_s = min(MAX_WINDOW_S, model.info.max_window_s)
+        self._windows = model.info.windows.within(model.info.max_window_s)
         self._rate_hz = model.info.sample_rate_hz
         if detector.sample_rate_hz != self._rate_hz:
             raise ValueError(f"detector hears at {detector.sample_rate_hz} Hz, recogniser at {self._rate_hz} Hz")
@@ -129,8 +132,9 @@ class Transcription:
     def handle(self, command: AudioCommand) -> None:
         session = command.session
         if isinstance(command, SubmitAudio):
-            cutter = WindowCutter(session.request, self._detector, self._max_window_s)
-            self._hearings[session.id] = _Hearing(session, cutter, TranscriptText(session.request, self._rate_hz))
+            cutter = WindowCutter(session.request, self._detector, self._windows)
+            text = TranscriptText(session.request, self._rate_hz)
+            self._hearings[session.id] = _Hearing(session, cutter, text, session.request.language)
             return
         hearing = self._hearings.get(session.id)
         if hearing is None:
@@ -204,9 +208,9 @@ class Transcription:
             windows = [item for item in hearing.cutter.ready if isinstance(item, Window)]
             if windows and hearing.last is not None and _same_audio(hearing.last[0], windows[0]):
                 # No speech since the last partial decoding: its text is the final text.
-                hearing.results[windows[0].start_samples] = hearing.last[1]
+                hypothesis = hearing.results[windows[0].start_samples] = hearing.last[1]
                 hearing.last = None
-                self._on_transcript(True, self._clock() - windows[0].due_s, False)
+                self._report(Job(hearing, windows[0]), replace(hypothesis, retried=False), self._clock())
             waiting.append([Job(hearing, w) for w in windows if w.start_samples not in hearing.results])
         return waiting
 
@@ -227,7 +231,7 @@ class Transcription:
         windows = [
             RecognitionWindow(
                 job.window.pcm,
-                language=job.hearing.session.request.language,
+                language=job.hearing.language,
                 prefix=job.hearing.text.prefix(job.window) if job.window is self._open_window(job) else "",
                 want_words=job.hearing.session.request.want_words or len(job.window.phrases) > 1,
                 keyterms=job.hearing.session.request.keyterms,
@@ -250,18 +254,24 @@ class Transcription:
         for job, hypothesis in zip(jobs, hypotheses, strict=True):
             if self._cut_where_text_is_missing(job, hypothesis):
                 continue
-            self._on_transcript(job.window.is_final, now_s - job.window.due_s, hypothesis.retried)
+            self._report(job, hypothesis, now_s)
+            if job.hearing.language is None and len(job.window.pcm) >= SURE_LANGUAGE_S * self._rate_hz and hypothesis.text:
+                job.hearing.language = hypothesis.language
             if job.window.is_final:
-                if hypothesis.truncated:
-                    log.warning(
-                        "request %s: the text of %.1f s of audio was cut off by the token budget",
-                        job.hearing.session.request.request_id, len(job.window.pcm) / self._rate_hz,
-                    )  # fmt: skip
                 job.hearing.results[job.window.start_samples] = hypothesis
             else:
                 job.hearing.last = (job.window, hypothesis)
                 job.hearing.cutter.decoded(job.window)
                 self._emit(job.hearing, job.hearing.text.partial(job.window, hypothesis))
+
+    def _report(self, job: Job, hypothesis: Hypothesis, now_s: float) -> None:
+        is_cut_off = job.window.is_final and hypothesis.truncated
+        self._on_transcript(job.window.is_final, now_s - job.window.due_s, hypothesis.retried, is_cut_off)
+        if is_cut_off:
+            log.warning(
+                "request %s: the text of %.1f s of audio was cut off",
+                job.hearing.session.request.request_id, len(job.window.pcm) / self._rate_hz,
+            )  # fmt: skip
 
     def _cut_where_text_is_missing(self, job: Job, hypothesis: Hypothesis) -> bool:
         """Cut the window at a pause if the text leaves out what was said on one side of it; the parts come in line."""

@@ -14,7 +14,7 @@ from enum import Enum
 import numpy as np
 
 from models.audio import Pcm
-from models.hearing import SpeechDetector
+from models.hearing import SpeechDetector, WindowPolicy
 from server.engine.hearing.coverage import Span
 from server.engine.hearing.endpointing import Change, Endpointer, EndpointPolicy
 from server.engine.hearing.turns import TurnMachine, TurnState
@@ -23,10 +23,6 @@ from server.requests.transcription import TranscriptionRequest, TurnPhase, TurnS
 CUT_SEARCH = 0.5
 """A window that is too long is cut in its last half."""
 CUT_SMOOTHING_FRAMES = 5
-PAUSE_CUT_AFTER_S = 4.0
-"""A window this long ends at the next pause: short windows cost less and keep a small model from losing its place."""
-PAUSE_CUT_S = 0.3
-"""The pause it takes: longer than the post-roll, so the text decoded in the pause can be the final one."""
 FIRST_HOP_S = 0.3
 """New audio before the first decoding of a window; later ones wait for the hop."""
 NO_TURN_S = 1.0
@@ -78,18 +74,21 @@ class _Frame:
 class WindowCutter:
     """Takes audio, `flush` and `finish` in order; fills ``ready`` with what is to be done about them."""
 
-    def __init__(self, request: TranscriptionRequest, detector: SpeechDetector, max_window_s: float) -> None:
+    def __init__(self, request: TranscriptionRequest, detector: SpeechDetector, policy: WindowPolicy) -> None:
         self.detector_state = detector.init_state()
         self._rate_hz = detector.sample_rate_hz
         self._size = detector.frame_samples
         frame_s = self._size / self._rate_hz
         self._turns = TurnMachine(request.turns, frame_s) if request.turns is not None else None
-        silence_s = float("inf") if self._turns else request.max_silence_s
+        gap_s = policy.whole_gap_s if request.whole else request.max_silence_s
+        silence_s = float("inf") if self._turns else gap_s
+        rules = policy.whole if request.whole else policy.live
         self._ends = Endpointer(EndpointPolicy(frame_s, request.min_volume, silence_s))
-        self._max_frames = int(max_window_s / frame_s)
+        self._max_frames = int(rules.longest_s / frame_s)
         self._needed_frames = self._ends.policy.frames(self._ends.policy.min_speech_s)
-        self._pause_cut_frames = int(PAUSE_CUT_AFTER_S / frame_s)
-        self._pause_frames = self._ends.policy.frames(PAUSE_CUT_S)
+        self._pause_cut_frames = int(rules.pause_after_s / frame_s)
+        self._pause_s = rules.pause_s
+        self._pause_frames = self._ends.policy.frames(rules.pause_s)
         self._keep_frames = self._ends.policy.frames(0.5)
         self._inputs: deque[Pcm | Mark] = deque()
         self._rest: Pcm = np.zeros(0, np.float32)
@@ -172,7 +171,7 @@ class WindowCutter:
             length = self._now - self._start
             if length >= self._max_frames:
                 self._cut_long(now_s)
-            elif length >= self._pause_cut_frames and self._ends.silence_s >= PAUSE_CUT_S:
+            elif length >= self._pause_cut_frames and self._ends.silence_s >= self._pause_s:
                 self._cut(self._ends.end, now_s)
         else:
             self._forget(self._now - self._keep_frames)
@@ -239,18 +238,22 @@ class WindowCutter:
         self._forget(end - self._keep_frames)
 
     def _cut_long(self, now_s: float) -> None:
+        """Cut in the middle of the longest pause of the last part, or at the quietest place if there is none."""
         first = self._start + int(self._max_frames * CUT_SEARCH)
         frames = self._slice(first, self._now)
-        smooth = np.convolve(
-            [frame.quietness for frame in frames], np.ones(CUT_SMOOTHING_FRAMES) / CUT_SMOOTHING_FRAMES, mode="valid"
-        )
+        middle = CUT_SMOOTHING_FRAMES // 2
+        kernel = np.ones(CUT_SMOOTHING_FRAMES) / CUT_SMOOTHING_FRAMES
+        worth = -np.convolve([frame.quietness for frame in frames], kernel, mode="valid")
+        for start, end in _runs([not frame.is_speech for frame in frames]):
+            if end - start >= self._pause_frames and 0 <= (place := (start + end) // 2 - middle) < len(worth):
+                worth[place] = end - start
         # Speech that is left over must be enough to be a window of its own, or it would be lost.
         left, sure = (
-            np.cumsum(flags[::-1])[::-1][CUT_SMOOTHING_FRAMES // 2 :][: len(smooth)]
+            np.cumsum(flags[::-1])[::-1][middle:][: len(worth)]
             for flags in ([frame.is_speech for frame in frames], [frame.is_sure for frame in frames])
         )
-        smooth[(left > 0) & (sure < self._needed_frames)] = np.inf
-        self._cut(first + int(np.argmin(smooth)) + CUT_SMOOTHING_FRAMES // 2, now_s)
+        worth[(left > 0) & (sure < self._needed_frames)] = -np.inf
+        self._cut(first + int(np.argmax(worth)) + middle, now_s)
 
     # --- marks ------------------------------------------------------------------
 
@@ -293,18 +296,24 @@ class WindowCutter:
 
     def _phrases(self, is_speech: Sequence[bool]) -> tuple[Span, ...]:
         """Runs of speech frames, those joined that are less than a pause apart."""
-        runs: list[Span] = []
-        for place in np.flatnonzero(is_speech).tolist():
-            if runs and place - runs[-1][1] < self._pause_frames:
-                runs[-1] = (runs[-1][0], place + 1)
-            else:
-                runs.append((place, place + 1))
+        runs = _runs(is_speech, self._pause_frames)
         return tuple((first * self._size, last * self._size) for first, last in runs)
 
     def _forget(self, before: int) -> None:
         while self._base < before and self._frames:
             self._frames.popleft()
             self._base += 1
+
+
+def _runs(flags: Sequence[bool], apart: int = 1) -> list[Span]:
+    """Stretches of true flags, those joined that are less than ``apart`` from each other."""
+    runs: list[Span] = []
+    for place in np.flatnonzero(flags).tolist():
+        if runs and place - runs[-1][1] < apart:
+            runs[-1] = (runs[-1][0], place + 1)
+        else:
+            runs.append((place, place + 1))
+    return runs
 
 
 def _clip(phrases: Sequence[Span], first: int, last: int) -> tuple[Span, ...]:

@@ -167,3 +167,31 @@ def test_client_that_goes_away_frees_its_stream(tmp_path: Path) -> None:
         with pytest.raises(httpx.ReadTimeout), httpx.Client(base_url=server.url, timeout=0.5) as client:
             post(client, long)
         server.wait_idle(within_s=1.0)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "heard"),
+    [
+        ("/stt", {}, "en"),
+        ("/stt", {"language": "auto"}, "ja"),
+        ("/stt", {"language": "de-AT"}, "de"),
+        ("/audio/transcriptions", {}, "ja"),
+        ("/v1/audio/transcriptions", {}, "ja"),
+        ("/v1/audio/transcriptions", {"language": "en"}, "en"),
+    ],
+)
+def test_language_given_left_out_and_detected(
+    tmp_path: Path, http: httpx.Client, path: str, fields: dict[str, Any], heard: str
+) -> None:
+    model = FakeRecognizer(languages=("de", "en", "ja"))
+    model.spoken = "ja"
+    with serving(tmp_path, recognizer=model) as server:
+        assert post(http, path=server.url + path, **fields).json()["language"] == heard
+
+
+def test_text_that_is_cut_off_says_so(tmp_path: Path, http: httpx.Client) -> None:
+    model = FakeRecognizer()
+    model.truncates = True
+    with serving(tmp_path, recognizer=model) as server:
+        body = post(http, path=server.url + "/stt").json()
+    assert (body["text"], body["truncated"]) == ("one two three", True)

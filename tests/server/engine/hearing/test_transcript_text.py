@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 
-from models.hearing import Hypothesis
+from models.hearing import Hypothesis, RecognizedWord
 from server.engine.hearing.transcript_text import TranscriptText
 from server.engine.hearing.windows import TurnMark, Window
 from server.requests.transcription import Transcript, TranscriptEvent, TranscriptionRequest, Turn, TurnPhase, TurnSettings
@@ -69,6 +71,46 @@ class TestInterimTranscripts:
         for seconds, heard in ((1.0, "the cap tin"), (1.5, "the cap tin sat"), (2.0, "the captain sat")):
             text.partial(window(seconds, in_pause=heard == "the captain sat"), said(heard))
         assert text.prefix(window(2.5)) == ""
+
+
+class TestScriptsWithoutSpaces:
+    def test_partial_texts_grow_by_characters(self) -> None:
+        text = interim_text()
+        assert texts(text.partial(window(0.8), said("今日"))) == ["今"]
+        assert texts(text.partial(window(1.3), said("今日はい"))) == ["今日は"]
+        assert texts(text.final(window(1.5, is_final=True), said("今日はいい。"))) == ["今日はいい。"]
+        assert texts(text.final(window(1.5, is_final=True), said("はい"))) == ["はい"]
+
+    def test_a_turn_grows_by_the_characters_that_two_decodings_agree_on(self) -> None:
+        text = TranscriptText(TranscriptionRequest("whisper", "request", turns=TurnSettings()), RATE_HZ)
+        text.turn(TurnMark(TurnPhase.START, 0.0))
+        assert text.partial(window(1.0), said("今日は")) == []
+        assert texts(text.partial(window(1.5), said("今日わいい"))) == ["今日"]
+        assert text.prefix(window(2.0)) == "今日"
+
+    def test_times_are_of_the_words_that_are_shown(self) -> None:
+        text = interim_text()
+        words = tuple(RecognizedWord(word, at, at + 0.5, 0.9) for at, word in enumerate(("今日", "は", "いい")))
+        (event,) = text.partial(window(3.0), Hypothesis("今日はいい", words, -0.1, False))
+        assert isinstance(event, Transcript)
+        assert [word.word for word in event.words] == ["今日", "は", "い"]
+
+
+class TestJoins:
+    def test_a_window_that_goes_on_with_a_sentence_loses_its_capital_in_the_times_as_well(self) -> None:
+        text = interim_text()
+        text.final(window(1.0, is_final=True), said("and so, my friends,"))
+        words = (RecognizedWord(" Ask", 0.0, 0.5, 0.9), RecognizedWord(" not.", 0.5, 1.0, 0.9))
+        (event,) = text.final(window(1.0, is_final=True), Hypothesis("Ask not.", words, -0.1, False))
+        assert isinstance(event, Transcript)
+        assert event.text == " ask not."
+        assert [word.word for word in event.words] == ["ask", "not."]
+
+    def test_what_is_cut_off_says_so(self) -> None:
+        text = interim_text()
+        (event,) = text.final(window(1.0, is_final=True), replace(said("and so"), truncated=True))
+        assert isinstance(event, Transcript)
+        assert event.truncated
 
 
 class TestTurns:

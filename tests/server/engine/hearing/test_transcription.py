@@ -14,7 +14,7 @@ from server.engine.engine import Engine
 from server.engine.hearing.stream import MAX_PENDING_S, PIECE_S, TranscriptStream
 from server.engine.hearing.transcription import Job, choose_jobs
 from server.engine.hearing.windows import Window
-from server.errors import Busy, InternalError
+from server.errors import Busy, InternalError, InvalidRequest
 from server.metrics import Metrics
 from server.requests.transcription import (
     Transcript,
@@ -28,14 +28,14 @@ from server.requests.transcription import (
 from tests.fakes import FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer, silence, speech
 
 
-def build(model: FakeRecognizer, **limits: float) -> Engine:
+def build(model: FakeRecognizer, metrics: Metrics | None = None, **limits: float) -> Engine:
     return Engine(
         synthesizers={"fake": FakeSynthesizer()},
         recognizers={"fake": model},
         detector=FakeDetector(),
         front_end=FakeFrontEnd(),
         limits=Limits.model_validate(limits),
-        metrics=Metrics(),
+        metrics=metrics or Metrics(),
     )
 
 
@@ -345,3 +345,45 @@ class TestChoice:
         assert len(choose_jobs(many, [], 8, 100, 16_000)) == 8
         assert len(choose_jobs(many, [], 8, 9, 16_000)) == 2
         assert len(choose_jobs(many, [], 8, 1, 16_000)) == 1
+
+
+class TestLanguage:
+    @pytest.fixture
+    def model(self) -> FakeRecognizer:
+        return FakeRecognizer(languages=("de", "en", "ja"))
+
+    async def test_a_given_language_is_that_of_every_window(self, engine: Engine, model: FakeRecognizer) -> None:
+        events = await hear(engine, speech(1, 2, 3), silence(1.5), language="ja")
+        assert {event.language for event in events if isinstance(event, Transcript)} == {"ja"}
+        assert {window.language for window in model.windows[1:]} == {"ja"}
+
+    async def test_the_first_window_that_is_long_enough_decides(self, engine: Engine, model: FakeRecognizer) -> None:
+        model.spoken = "de"
+        stream = engine.transcribe(request(language=None, interim=False))
+        await feed_slowly(stream, np.concatenate([speech(1, 2), silence(1.5), speech(*[3] * 16), silence(1.5)]))
+        model.spoken = "ja"
+        await feed_slowly(stream, np.concatenate([speech(4, 5), silence(1.5)]))
+        stream.finish()
+        events = await collect(stream)
+        assert [event.language for event in events if isinstance(event, Transcript)] == ["de", "de", "de"]
+        assert [window.language for window in model.windows[1:]] == [None, None, "de"]
+
+    async def test_a_language_the_model_lacks_is_refused_with_the_list(self, engine: Engine) -> None:
+        with pytest.raises(InvalidRequest, match=r"language: .*fr.*de, en, ja"):
+            engine.transcribe(request(language="fr"))
+
+
+async def test_the_only_language_needs_no_detection(engine: Engine, model: FakeRecognizer) -> None:
+    await hear(engine, speech(1, 2, 3), silence(1.5), language=None)
+    assert {window.language for window in model.windows[1:]} == {"en"}
+
+
+async def test_what_is_cut_off_is_told_and_counted(model: FakeRecognizer) -> None:
+    model.truncates = True
+    metrics = Metrics()
+    engine = build(model, metrics)
+    await engine.start()
+    events = await hear(engine, speech(1, 2, 3), silence(1.5))
+    await engine.stop(0)
+    assert [event.truncated for event in events if isinstance(event, Transcript) and event.is_final] == [True]
+    assert metrics.registry.get_sample_value("descant_truncated_transcripts_total", {"model": "fake"}) == 1.0

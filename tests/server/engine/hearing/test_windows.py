@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.audio import Pcm
+from models.hearing import WindowPolicy, WindowRules
 from server.engine.hearing.windows import Mark, TurnMark, Window, WindowCutter
 from server.requests.transcription import TranscriptionRequest, TurnPhase, TurnSettings
 from tests.fakes import FakeDetector
@@ -16,6 +17,7 @@ from tests.fakes import FakeDetector
 FRAME = 512
 RATE_HZ = 16_000
 MAX_WINDOW_S = 4.0
+WINDOWS = WindowPolicy().within(MAX_WINDOW_S)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def listen(cutter: WindowCutter, now_s: float = 0.0) -> None:
 
 def run(found: Sequence[Stretch], turns: TurnSettings | None = None) -> tuple[WindowCutter, Pcm]:
     request = TranscriptionRequest("fake", "test", max_silence_s=0.5, turns=turns)
-    cutter = WindowCutter(request, FakeDetector(), MAX_WINDOW_S)
+    cutter = WindowCutter(request, FakeDetector(), WINDOWS)
     audio = []
     for stretch in found:
         pcm = tone(stretch)
@@ -118,7 +120,8 @@ def test_no_speech_is_lost(found: list[Stretch]) -> None:
 
 
 def test_a_long_window_ends_at_a_pause_shorter_than_the_silence_that_ends_a_segment() -> None:
-    cutter = WindowCutter(TranscriptionRequest("fake", "test", max_silence_s=1.0), FakeDetector(), 12.0)
+    policy = WindowPolicy(live=WindowRules(longest_s=12.0, pause_after_s=4.0, pause_s=0.3))
+    cutter = WindowCutter(TranscriptionRequest("fake", "test", max_silence_s=1.0), FakeDetector(), policy)
     for seconds, is_speech in ((2.0, True), (0.5, False), (3.0, True), (0.5, False), (1.0, True), (1.5, False)):
         cutter.feed(tone(Stretch(seconds, is_speech, False, 1)))
         listen(cutter)
@@ -130,7 +133,7 @@ def test_a_long_window_ends_at_a_pause_shorter_than_the_silence_that_ends_a_segm
 @pytest.mark.parametrize(("sure_frames", "windows"), [(0, 0), (3, 0), (4, 1)])
 def test_sound_that_is_never_surely_speech_is_not_transcribed(sure_frames: int, windows: int) -> None:
     """A tone that sets in may pass for speech for a third of a second, at 0.5 to 0.9; the shortest word is surer."""
-    cutter = WindowCutter(TranscriptionRequest("fake", "test", max_silence_s=0.5), FakeDetector(), MAX_WINDOW_S)
+    cutter = WindowCutter(TranscriptionRequest("fake", "test", max_silence_s=0.5), FakeDetector(), WINDOWS)
     probabilities = [0.0] * 10 + [0.85] * sure_frames + [0.7] * (12 - sure_frames) + [0.0] * 30
     partials = []
     for probability in probabilities:
@@ -153,3 +156,27 @@ def test_turns_are_whole(found: list[Stretch]) -> None:
             inside = item.phase is not TurnPhase.END
         elif isinstance(item, Window):
             assert inside, "text that belongs to no turn"
+
+
+def windows_of_a_file(*stretches_s: tuple[float, bool]) -> list[tuple[float, float]]:
+    """Start and end in seconds of each window, with the rules of stock Whisper."""
+    cutter = WindowCutter(TranscriptionRequest("fake", "test", whole=True), FakeDetector(), WindowPolicy())
+    for seconds, is_speech in stretches_s:
+        cutter.feed(tone(Stretch(seconds, is_speech, False, 1)))
+    cutter.finish()
+    listen(cutter)
+    windows = [item for item in cutter.ready if isinstance(item, Window)]
+    return [(round(window.start_samples / RATE_HZ, 1), round(window.end_samples / RATE_HZ, 1)) for window in windows]
+
+
+def test_short_segments_of_a_file_are_read_together() -> None:
+    assert windows_of_a_file((2.0, True), (1.5, False), (2.0, True), (1.5, False), (2.0, True)) == [(0.0, 9.0)]
+
+
+def test_a_long_gap_ends_a_window_of_a_file() -> None:
+    assert windows_of_a_file((2.0, True), (4.0, False), (2.0, True)) == [(0.0, 2.2), (5.7, 8.0)]
+
+
+def test_long_speech_in_a_file_is_cut_in_the_middle_of_its_longest_late_pause() -> None:
+    found = windows_of_a_file((18.0, True), (0.5, False), (3.0, True), (1.0, False), (10.0, True))
+    assert found == [(0.0, pytest.approx(22.0, abs=0.1)), (pytest.approx(22.0, abs=0.1), 32.5)]
