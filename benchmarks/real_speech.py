@@ -41,7 +41,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_folders(parser)
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS), help="none: faster-whisper alone")
     parser.add_argument("--model", choices=list(WHISPERS), default="whisper-base")
     parser.add_argument("--folder", type=Path, help="the same checkpoint in Hugging Face layout; default: it is imported")
     parser.add_argument("--engine", default="auto", help="ours: auto, torch or ctranslate2")
