@@ -7,19 +7,44 @@ orchestrators inject variables that nobody asked for.
 
 import difflib
 import ipaddress
+import json
 import os
 import ssl
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from models.packaged import RECOGNIZER, VOICE
+
+DEVICE = r"^(auto|cpu|cuda(:\d+)?)$"
+
+REPLACED: Mapping[str, str] = {
+    "speech_model": "is speech_models now, a list of names (--speech-model NAME, which may be repeated)",
+    "recognition_model": "is recognition_models now, a list of names (--recognition-model NAME, which may be repeated)",
+    "recognition_folder": (
+        "is gone: import the folder once with `descant models import PATH --name NAME`, then load it with "
+        "--recognition-model NAME (setting recognition_models)"
+    ),
+}
+"""Settings of earlier versions, and what to do instead."""
 
 
 class ConfigError(Exception):
     """A setting is wrong; the message says which and what it takes."""
+
+
+def _names(value: Any) -> Any:
+    """A list, also as one text: JSON, or names with commas between them."""
+    if not isinstance(value, str) or value.lstrip().startswith("["):
+        return json.loads(value) if isinstance(value, str) else value
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+ModelNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 
 
 class Limits(BaseModel):
@@ -67,7 +92,7 @@ class Settings(BaseSettings):
         None, description="PEM file with the certificate chain; HTTP, WebSocket and gRPC then speak TLS. Goes with a key."
     )
     tls_key: Path | None = Field(None, description="PEM file with the certificate's private key.")
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N.")
+    device: str = Field("auto", pattern=DEVICE, description="auto, cpu, cuda or cuda:N.")
     cuda_graphs: bool = Field(
         True, description="Replay the voice's steps on a card as CUDA graphs; false launches their kernels one by one."
     )
@@ -100,12 +125,20 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = Field(
         (), description="Origins of web pages that may call the HTTP API, such as https://app.example.com; * is all."
     )
-    speech_model: str = Field("conv_tts", description="Family that answers to the sonic ids.")
-    recognition_model: str = Field("whisper", description="Family that answers to the ink ids.")
-    recognition_folder: Path | None = Field(
-        None, description="Folder of a Whisper checkpoint in Hugging Face layout, instead of the embedded ears."
+    speech_models: ModelNames = Field(
+        (VOICE.name,), min_length=1, description="Models that speak, by name; the first answers to the sonic ids too."
     )
-    model_ids: dict[str, str] = Field(default_factory=dict, description="Extra model ids, each with the family that answers.")
+    recognition_models: ModelNames = Field(
+        (RECOGNIZER.name,),
+        min_length=1,
+        description="Models that recognize speech, by name; the first answers to the ink ids and OpenAI's too.",
+    )
+    model_ids: dict[str, str] = Field(
+        default_factory=dict, description="Extra model ids, each with the name of the model that answers."
+    )
+    model_devices: dict[str, Annotated[str, Field(pattern=DEVICE)]] = Field(
+        default_factory=dict, description="Devices of single models, by name: auto, cpu, cuda or cuda:N; else device holds."
+    )
     log_level: str = Field("info", pattern=r"^(debug|info|warning|error)$", description="debug, info, warning or error.")
     limits: Limits = Field(default_factory=lambda: Limits(), description="Bounds per server.")
 
@@ -170,8 +203,11 @@ def load_settings(file: Path | None = None, flags: Mapping[str, Any] | None = No
     merged = {k: v for k, v in from_file.items() if f"DESCANT_{k.upper()}" not in from_environment}
     if isinstance(merged.get("limits"), dict):
         merged["limits"] = {k: v for k, v in merged["limits"].items() if f"DESCANT_LIMITS__{k.upper()}" not in from_environment}
+    _refuse_replaced("environment", {name.removeprefix("DESCANT_").lower() for name in from_environment})
     try:
         return Settings(**{**merged, **given})
+    except SettingsError as error:
+        raise ConfigError(f"environment: {error}; lists and tables are written as JSON") from None
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
@@ -195,10 +231,17 @@ def _read_file(file: Path) -> dict[str, Any]:
         raise ConfigError(f"cannot read {file}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not valid TOML: {error}") from None
+    _refuse_replaced(file, values)
     _refuse_unknown(file, values, Settings.model_fields)
     if isinstance(values.get("limits"), dict):
         _refuse_unknown(file, values["limits"], Limits.model_fields)
     return values
+
+
+def _refuse_replaced(source: object, names: Collection[str]) -> None:
+    for name, instead in REPLACED.items():
+        if name in names:
+            raise ConfigError(f"{source}: setting {name} {instead}")
 
 
 def _refuse_unknown(file: Path, values: Mapping[str, Any], known: Mapping[str, Any]) -> None:

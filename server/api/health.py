@@ -8,10 +8,20 @@ from server.api.versions import NEWEST
 
 
 async def status(request: Request) -> JSONResponse:
-    """``GET /``: what SDKs ask for, and which model family answers each id."""
+    """``GET /``: what SDKs ask for, and which model answers each id."""
     services = call_of(request.scope).services
     models = {"tts": dict(services.catalog.speech), "stt": dict(services.catalog.recognition)}
-    return JSONResponse({"ok": True, "version": str(NEWEST), "models": models})
+    loaded = [
+        {
+            "name": model.name,
+            "kind": model.kind,
+            "family": model.family,
+            "device": model.device,
+            "languages": list(model.languages),
+        }
+        for model in services.engine.models
+    ]
+    return JSONResponse({"ok": True, "version": str(NEWEST), "models": models, "loaded": loaded})
 
 
 async def live(request: Request) -> Response:

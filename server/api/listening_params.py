@@ -15,7 +15,7 @@ from server.requests.speech import WordTime
 from server.requests.transcription import DEFAULT_LANGUAGE, TranscriptionRequest
 from server.requests.turn_settings import TURN_RANGES
 
-DEFAULTS = TranscriptionRequest(family="", request_id="")
+DEFAULTS = TranscriptionRequest(model="", request_id="")
 """Read for the values a client left out."""
 
 MODEL = QueryParameter("model", "Recognition model, such as ink-whisper.", is_required=True)

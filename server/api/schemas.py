@@ -173,12 +173,12 @@ class SpeechBody(Body):
         services = call.services
         if self.model_id is None:
             raise InvalidRequest("model_id: is required", field="model_id")
-        family = services.catalog.speech_family(self.model_id)
+        model = services.catalog.speech_model(self.model_id)
         language = self._language(call.voices.languages())
         voice = find_voice(self.voice, call.voices, language)
         delay_ms = self.buffer_delay_ms()
         return SpeechRequest(
-            family=family,
+            model=model,
             voice=voice,
             request_id=call.request_id,
             language=language or voice.language,

@@ -26,7 +26,7 @@ class SpeechOutput:
 
     def __init__(self, services: Services, request: SpeechRequest, audio_format: AudioFormat) -> None:
         self._metrics = services.metrics
-        self._family = request.family
+        self._model = request.model
         self.stream = services.engine.speak(request)
         try:
             self.chain = OutputChain(audio_format, self.stream.sample_rate_hz)
@@ -43,7 +43,7 @@ class SpeechOutput:
 
     def sent(self) -> None:
         """To be called after each audio that went out."""
-        self._metrics.record_audio_sent(self.times, self._family)
+        self._metrics.record_audio_sent(self.times, self._model)
 
 
 def stage_times_ms(times: StageTimes) -> dict[str, float]:

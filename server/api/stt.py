@@ -82,7 +82,7 @@ def _to_request(form: TranscriptionForm, default_language: str, call: Call) -> T
     if not form.model:
         raise InvalidRequest("model: is required", field="model")
     return TranscriptionRequest(
-        family=call.services.catalog.recognition_family(form.model),
+        model=call.services.catalog.recognition_model(form.model),
         request_id=call.request_id,
         language=spoken_language(form.language or default_language),
         want_words=_wants_words(form),

@@ -42,11 +42,11 @@ class _TurnsDialect:
     def open(self, call: Call, websocket: WebSocket) -> tuple[TranscriptionRequest, Encoding, int]:
         query = websocket.query_params
         self._request_id = call.request_id
-        family = call.services.catalog.recognition_family(required(query, "model"))
+        model = call.services.catalog.recognition_model(required(query, "model"))
         encoding, rate_hz = audio_encoding(query)
         self._given = turn_query(query)
         request = TranscriptionRequest(
-            family=family,
+            model=model,
             request_id=call.request_id,
             language=spoken_language(query.get("language") or DEFAULT_LANGUAGE),
             turns=turn_settings(self._given),

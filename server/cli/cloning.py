@@ -12,7 +12,8 @@ from rich.console import Console
 
 from server.config import load_settings
 from server.errors import InvalidRequest
-from server.process.main import own_voices
+from server.process.data_folder import own_voices
+from server.process.model_choice import choose_models
 from server.storage.own_voices import OwnVoice, check_words
 
 
@@ -45,12 +46,13 @@ async def _clone(name: str, data: bytes, description: str, language: str) -> tup
     check_words(name, description)
     pcm = decode_file(data, max_s=settings.limits.max_upload_s, field="clip")
     with Console(stderr=True).status("loading models …"):
-        stock = load_synthesizer(settings.speech_model, "cpu", 1).info.voices
-        cloning = Cloning(partial(load_cloner, settings.speech_model), SileroDetector(), TextFrontEnd())
+        family = choose_models(settings).speech[0].family
+        stock = load_synthesizer(family, "cpu", 1).info.voices
+        cloning = Cloning(partial(load_cloner, family), SileroDetector(), TextFrontEnd())
     locales = {voice.language: voice.locale for voice in reversed(stock) if not voice.network}
     if language not in locales:
         raise InvalidRequest.choice("language", language, locales)
     with Console(stderr=True).status("listening …"):
         cloned = await cloning.clone(pcm, "clip")
     voice = Voice("", name, description, language, locales[language], "", cloned.speakers, cloned.character)
-    return own_voices(settings).create("", voice), cloned.similarity
+    return own_voices(settings, family).create("", voice), cloned.similarity

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from server.config import Settings, load_settings, unknown_environment
-from server.process.main import load_ears
+from server.process.model_choice import choose_models
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +85,19 @@ def _triton(_: Settings) -> Finding:
 
 
 def _models(settings: Settings) -> Finding:
-    from models.registry import load_synthesizer
+    from server.process.loading import load_hearing, load_speech
 
+    found = []
     try:
-        voice = load_synthesizer(settings.speech_model, "cpu", 1)
-        load_ears(settings, "cpu")
+        choice = choose_models(settings)
+        for model in choice.speech:
+            found.append(f"{model.name} ({len(load_speech(settings, model, 'cpu', 1).info.voices)} voices)")
+        for model in choice.recognition:
+            found.append(f"{model.name} ({len(load_hearing(settings, model, 'cpu').info.languages)} languages)")
     except Exception as error:
-        return Finding(
-            "models",
-            False,
-            f"{type(error).__name__}: {error}",
-            "Reinstall the package, or correct speech_model, recognition_model or recognition_folder.",
-        )
-    return Finding("models", True, f"{settings.speech_model} ({len(voice.info.voices)} voices), {settings.recognition_model}")
+        remedy = "Reinstall the package, or correct speech_models and recognition_models; `descant models verify` checks files."
+        return Finding("models", False, str(error), remedy)
+    return Finding("models", True, ", ".join(found))
 
 
 def _ports(settings: Settings) -> Finding:
@@ -119,7 +119,7 @@ def _ports(settings: Settings) -> Finding:
 
 
 def _keys(settings: Settings) -> Finding:
-    from server.process.main import key_store
+    from server.process.data_folder import key_store
 
     count = len(key_store(settings).list())
     if settings.is_loopback or count:

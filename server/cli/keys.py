@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from server.config import load_settings
-from server.process.main import key_store
+from server.process.data_folder import key_store
 
 app = typer.Typer(help="API keys. Only their hashes are stored.", no_args_is_help=True)
 

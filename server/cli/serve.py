@@ -14,15 +14,24 @@ import typer
 from rich.console import Console
 
 from server.config import Settings, load_settings, unknown_environment
-from server.process.main import Listening, build, build_gateway, check_exposure, check_ports, key_store
-from server.process.main import serve as run_server
+from server.engine.interface import ServedModel
+from server.process.build import build, build_gateway
+from server.process.data_folder import key_store
+from server.process.listen import check_exposure, check_ports
+from server.process.model_choice import catalog_of, choose_models
+from server.process.serve import Listening
+from server.process.serve import serve as run_server
 from server.process.supervisor import supervise
-from server.requests.model_ids import build_catalog
 
 
 def _help(setting: str) -> str:
     field = Settings.model_fields[setting]
     return f"{field.description} Default: {field.default}."
+
+
+def _repeated(setting: str) -> str:
+    field = Settings.model_fields[setting]
+    return f"{field.description} May be repeated. Default: {', '.join(field.default)}."
 
 
 def serve(
@@ -31,6 +40,8 @@ def serve(
     grpc_port: Annotated[int | None, typer.Option(help=_help("grpc_port"))] = None,
     metrics_port: Annotated[int | None, typer.Option(help=_help("metrics_port"))] = None,
     device: Annotated[str | None, typer.Option(help=_help("device"))] = None,
+    speech_model: Annotated[list[str] | None, typer.Option(metavar="NAME", help=_repeated("speech_models"))] = None,
+    recognition_model: Annotated[list[str] | None, typer.Option(metavar="NAME", help=_repeated("recognition_models"))] = None,
     cuda_graphs: Annotated[bool | None, typer.Option(help=_help("cuda_graphs"))] = None,
     tls_certificate: Annotated[Path | None, typer.Option(help=_help("tls_certificate"))] = None,
     tls_key: Annotated[Path | None, typer.Option(help=_help("tls_key"))] = None,
@@ -48,6 +59,8 @@ def serve(
         "grpc_port": grpc_port,
         "metrics_port": metrics_port,
         "device": device,
+        "speech_models": speech_model or None,
+        "recognition_models": recognition_model or None,
         "cuda_graphs": cuda_graphs,
         "tls_certificate": tls_certificate,
         "tls_key": tls_key,
@@ -57,6 +70,7 @@ def serve(
         "threads": threads,
     }
     settings = load_settings(config, flags)
+    choose_models(settings)
     check_exposure(settings, key_store(settings))
     check_ports(settings)
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -89,13 +103,17 @@ def _describe(listening: Listening) -> dict[str, Any]:
     scheme = "http" if services.settings.tls_certificate is None else "https"
     return {
         "version": version("descant"),
-        "device": services.engine.device,
+        "models": [_told(model) for model in services.engine.models],
         "threads": services.settings.threads,
         "url": f"{scheme}://{host}:{listening.http_port}" if listening.http_port is not None else None,
         "grpc": f"{host}:{listening.grpc_port}" if listening.grpc_port is not None else None,
         "metrics": f"http://{host}:{listening.metrics_port}/metrics" if listening.metrics_port is not None else None,
         "voices": [{"id": voice.id, "name": voice.name} for voice in services.voices.of("").list()],
     }
+
+
+def _told(model: ServedModel) -> dict[str, Any]:
+    return {"name": model.name, "kind": model.kind, "family": model.family, "device": model.device}
 
 
 def _print_json(where: dict[str, Any]) -> None:
@@ -107,21 +125,20 @@ def print_screen(settings: Settings, where: dict[str, Any]) -> None:
     asked = key_store(settings).list() or settings.require_keys
     keys = "required" if asked else "not needed on loopback (clients may send any)"
     curl = "curl -sS -H 'X-API-Key: YOUR_KEY'" if asked else "curl -sS"
-    catalog = build_catalog(settings.speech_model, settings.recognition_model, settings.model_ids)
-    speech, ears = _ids_by_family(catalog.speech), _ids_by_family(catalog.recognition)
+    catalog = catalog_of(settings)
+    ids = _ids_by_model(catalog.speech) | _ids_by_model(catalog.recognition)
     processes = f": one engine, {where['gateways']} gateway(s)" if "gateways" in where else ""
     tls = " with TLS" if where["grpc"] and settings.tls_certificate else ""
     lines = [
-        f"Descant {where['version']} on {_device(settings, where['device'], where['threads'])}{processes}",
+        f"Descant {where['version']} on {_devices(settings, where)}{processes}",
         "",
         f"  HTTP, SSE, WebSocket  {where['url']}",
         f"  gRPC                  {where['grpc'] or 'off'}{tls}",
         f"  metrics               {where['metrics'] or 'off'}",
         f"  API keys              {keys}",
         "",
-        *[f"  speaks  {family:9} as {ids}" for family, ids in speech.items()],
-        *[f"  hears   {family:9} as {ids}" for family, ids in ears.items()],
-        f"  voices  {', '.join(voice['name'] for voice in where['voices'])}  (`descant voices` shows ids)",
+        *[f"  {model['kind']:12} {model['name']:16} on {model['device']} as {ids[model['name']]}" for model in where["models"]],
+        f"  voices       {', '.join(voice['name'] for voice in where['voices'])}  (`descant voices` shows ids)",
         "",
         "Try it from another terminal:",
         f"  {curl} {where['url']}/tts/bytes -H 'Content-Type: application/json' -o hello.wav -d \\",
@@ -134,21 +151,21 @@ def print_screen(settings: Settings, where: dict[str, Any]) -> None:
     print("\n".join(lines), flush=True)
 
 
-def _device(settings: Settings, device: str, threads: int) -> str:
-    if device != "cpu":
-        return device
-    missing = " (no CUDA device found; `descant doctor` says why)" if settings.device == "auto" else ""
-    counted = f", {threads} thread(s) per model" if threads else ""  # a gateway alone does not know
-    return f"cpu{counted}{missing}"
+def _devices(settings: Settings, where: Mapping[str, Any]) -> str:
+    devices = list(dict.fromkeys(model["device"] for model in where["models"]))
+    threads = where["threads"]
+    counted = f", {threads} thread(s) per model" if threads and "cpu" in devices else ""  # a gateway alone does not know
+    missing = " (no CUDA device found; `descant doctor` says why)" if devices == ["cpu"] and settings.device == "auto" else ""
+    return f"{', '.join(devices)}{counted}{missing}"
 
 
-def _ids_by_family(table: Mapping[str, str]) -> dict[str, str]:
-    families: dict[str, list[str]] = {}
-    for model_id, family in table.items():
-        families.setdefault(family, []).append(model_id)
+def _ids_by_model(table: Mapping[str, str]) -> dict[str, str]:
+    names: dict[str, list[str]] = {}
+    for model_id, name in table.items():
+        names.setdefault(name, []).append(model_id)
     return {
-        family: f"{', '.join(ids[:4])} and {len(ids) - 4} more ids" if len(ids) > 5 else ", ".join(ids)
-        for family, ids in families.items()
+        name: f"{', '.join(ids[:4])} and {len(ids) - 4} more ids" if len(ids) > 5 else ", ".join(ids)
+        for name, ids in names.items()
     }
 
 

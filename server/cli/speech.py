@@ -12,7 +12,8 @@ from rich.console import Console
 
 from server.config import load_settings
 from server.errors import InvalidRequest
-from server.process.main import load_speech, own_voices
+from server.process.data_folder import own_voices, pronunciation_store
+from server.process.model_choice import ModelChoice, choose_models, chosen_model
 from server.requests.audio_format import MP3_BIT_RATES_BPS, AudioFormat, Container, Encoding
 from server.requests.keyterms import checked_keyterms
 from server.requests.locales import primary_language
@@ -27,6 +28,7 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 def speak(
     text: Annotated[str, typer.Argument(help="What to say; '-' reads standard input.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .wav, .mp3 or .raw.")],
+    model: Annotated[str | None, typer.Option(help="Name of the model; the first of the settings if absent.")] = None,
     voice: Annotated[str | None, typer.Option(help="Voice id or name; the first of `descant voices` if absent.")] = None,
     language: Annotated[str | None, typer.Option(help="Such as de or en-GB; the voice's own if absent.")] = None,
     speed: Annotated[float, typer.Option(min=0.6, max=1.5, help="1.5 is half as fast again.")] = 1.0,
@@ -46,7 +48,7 @@ def speak(
     if not text.strip():
         raise InvalidRequest("text: is empty", field="text")
     controls = Controls(speed, volume, pitch, checked_emotion(emotion, "emotion"), pitch_range)
-    file, result = asyncio.run(_speak(text, audio_format, voice, language, controls, pronunciation_dict_id, device))
+    file, result = asyncio.run(_speak(text, audio_format, model, voice, language, controls, pronunciation_dict_id, device))
     output.write_bytes(file)
     if as_json:
         typer.echo(json.dumps({"file": str(output), **result}))
@@ -60,6 +62,7 @@ def speak(
 async def _speak(
     text: str,
     audio_format: AudioFormat,
+    model: str | None,
     voice: str | None,
     language: str | None,
     controls: Controls,
@@ -68,21 +71,26 @@ async def _speak(
 ) -> tuple[bytes, dict[str, float]]:
     from server.audio.output import OutputChain, whole_file
     from server.audio.speech import EncodedAudio, encoded_speech
-    from server.process.main import build, running_engine
+    from server.metrics import Metrics
+    from server.process.build import load_engine
+    from server.process.serve import running_engine
+    from server.storage.voices import VoiceStore
 
-    with Console(stderr=True).status("loading models …"):
-        services = build(load_settings(flags={"device": device}))
-    voices = services.voices.of("")
+    settings = load_settings(flags={"device": device})
+    source = chosen_model(settings, "speech", model or settings.speech_models[0])
+    with Console(stderr=True).status(f"loading {source.name} …"):
+        engine = load_engine(settings, ModelChoice((source,), ()), Metrics()).engine
+    voices = VoiceStore(engine.models[0].voices, own_voices(settings, source.family)).of("")
     primary = primary_language(language, voices.languages(), "language") if language else None
     chosen = voices.find(voice, primary) if voice else voices.first(language)
     pronunciations = NO_PRONUNCIATIONS
     if pronunciation_dict_id is not None:
-        found = services.pronunciations.get("", pronunciation_dict_id, "pronunciation_dict_id")
+        found = pronunciation_store(settings).get("", pronunciation_dict_id, "pronunciation_dict_id")
         pronunciations = found.pronunciations
-    async with running_engine(services) as engine:
+    async with running_engine(engine):
         start_s = time.perf_counter()
         request = SpeechRequest(
-            services.settings.speech_model, chosen, str(uuid.uuid4()), primary or chosen.language, controls,
+            source.name, chosen, str(uuid.uuid4()), primary or chosen.language, controls,
             pronunciations=pronunciations, received_s=start_s,
         )  # fmt: skip
         stream = engine.speak(request)
@@ -112,11 +120,12 @@ def transcribe(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="wav, mp3, flac, ogg, webm, m4a …")],
     words: Annotated[bool, typer.Option("--words", help="Show the time of each word.")] = False,
     keyterm: Annotated[list[str] | None, typer.Option(help="A name or phrase to listen for; may be repeated.")] = None,
+    model: Annotated[str | None, typer.Option(help="Name of the model; the first of the settings if absent.")] = None,
     device: Device = None,
     as_json: AsJson = False,
 ) -> None:
     """Write down what is said in FILE."""
-    result = asyncio.run(_transcribe(file.read_bytes(), checked_keyterms(keyterm or ()), device))
+    result = asyncio.run(_transcribe(file.read_bytes(), checked_keyterms(keyterm or ()), model, device))
     if as_json:
         typer.echo(json.dumps(result))
         return
@@ -126,18 +135,21 @@ def transcribe(
             typer.echo(f"{start_s:8.2f} {end_s:8.2f}  {word}")
 
 
-async def _transcribe(data: bytes, keyterms: tuple[str, ...], device: str | None) -> dict[str, object]:
+async def _transcribe(data: bytes, keyterms: tuple[str, ...], model: str | None, device: str | None) -> dict[str, object]:
     from server.audio.files import decode_file
     from server.engine.hearing.whole import whole_transcript
-    from server.process.main import build, running_engine
+    from server.metrics import Metrics
+    from server.process.build import load_engine
+    from server.process.serve import running_engine
 
     settings = load_settings(flags={"device": device})
     pcm = decode_file(data, max_s=settings.limits.max_upload_s)
-    with Console(stderr=True).status("loading models …"):
-        services = build(settings)
-    async with running_engine(services) as engine:
+    source = chosen_model(settings, "recognition", model or settings.recognition_models[0])
+    with Console(stderr=True).status(f"loading {source.name} …"):
+        engine = load_engine(settings, ModelChoice((), (source,)), Metrics()).engine
+    async with running_engine(engine):
         stream = engine.transcribe(TranscriptionRequest(
-            family=settings.recognition_model, request_id=str(uuid.uuid4()), interim=False, keyterms=keyterms,
+            model=source.name, request_id=str(uuid.uuid4()), interim=False, keyterms=keyterms,
             received_s=time.perf_counter(),
         ))  # fmt: skip
         with Console(stderr=True).status("listening …"):
@@ -148,12 +160,14 @@ async def _transcribe(data: bytes, keyterms: tuple[str, ...], device: str | None
 
 
 def voices(as_json: AsJson = False) -> None:
-    """List the voices that the installed model speaks with, and those that were cloned on this machine."""
+    """List the voices of the models that speak, and those that were cloned on this machine."""
+    from server.process.loading import load_speech
     from server.storage.voices import VoiceStore
 
     settings = load_settings()
-    stock = load_speech(settings, "cpu", 1).info.voices
-    store = VoiceStore(stock, own_voices(settings)).of("")
+    models = choose_models(settings).speech
+    stock = [voice for model in models for voice in load_speech(settings, model, "cpu", 1).info.voices]
+    store = VoiceStore(stock, own_voices(settings, models[0].family)).of("")
     rows = [
         {"id": voice.id, "name": voice.name, "locale": voice.locale, "gender": voice.gender, "description": voice.description}
         for voice in store.list()

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from models.hearing import Recognizer, SpeechDetector
 from models.speech import Synthesizer
-from models.voices import Voice
 from server.engine.hearing.hearer import Hearer
 from server.engine.hearing.stream import TranscriptStream
+from server.engine.interface import ServedModel
 from server.engine.limits import EngineLimits
 from server.engine.speech.speaker import Speaker
 from server.engine.speech.stream import SpeechStream
@@ -39,7 +39,7 @@ class ModelSnapshot:
     """One model at one moment. ``active`` sessions hold a slot, ``queued`` ones wait for one, ``open`` counts all."""
 
     kind: str
-    family: str
+    model: str
     device: str
     slots: int
     active: int
@@ -89,14 +89,13 @@ class Engine:
         ids = itertools.count(1)
         self._text: Worker[TextCommand] = Worker("text", TextFeed(front_end, clock))
         self._speakers = {
-            family: Speaker(family, model, front_end, limits, metrics, clock, ids, self._text.post, self._session_ended.set)
-            for family, model in synthesizers.items()
+            name: Speaker(name, model, front_end, limits, metrics, clock, ids, self._text.post, self._session_ended.set)
+            for name, model in synthesizers.items()
         }
         self._hearers = {
-            family: Hearer(family, model, detector, limits, metrics, clock, ids, self._session_ended.set)
-            for family, model in recognizers.items()
+            name: Hearer(name, model, detector, limits, metrics, clock, ids, self._session_ended.set)
+            for name, model in recognizers.items()
         }
-
         self._owners: tuple[Speaker | Hearer, ...] = (*self._speakers.values(), *self._hearers.values())
 
     async def start(self) -> None:
@@ -133,47 +132,33 @@ class Engine:
         return self._started and not self._draining
 
     @property
-    def device(self) -> str:
-        return self._owners[0].device
-
-    @property
-    def speech_rates_hz(self) -> dict[str, int]:
-        """The sample rate of each family that speaks."""
-        return {family: speaker.sample_rate_hz for family, speaker in self._speakers.items()}
-
-    @property
-    def hearing_rates_hz(self) -> dict[str, int]:
-        """The sample rate of each family that hears."""
-        return {family: hearer.sample_rate_hz for family, hearer in self._hearers.items()}
-
-    @property
-    def voices(self) -> tuple[Voice, ...]:
-        """The voices of all models."""
-        return tuple(voice for speaker in self._speakers.values() for voice in speaker.voices)
+    def models(self) -> tuple[ServedModel, ...]:
+        """The models, those that speak first, each kind in the order of the settings."""
+        return tuple(owner.served for owner in self._owners)
 
     def speak(self, request: SpeechRequest) -> SpeechStream:
         """Open a context. Raises Busy (with retry_after_s) or ShuttingDown before anything is sent."""
         self._refuse_unless_ready()
-        speaker = self._speakers.get(request.family)
+        speaker = self._speakers.get(request.model)
         if speaker is None:
-            raise InvalidRequest.choice("model_id", request.family, sorted(self._speakers))
+            raise InvalidRequest.choice("model_id", request.model, sorted(self._speakers))
         return speaker.open(request)
 
     def transcribe(self, request: TranscriptionRequest) -> TranscriptStream:
         """Open an audio stream. Raises Busy (with retry_after_s) or ShuttingDown before anything is taken."""
         self._refuse_unless_ready()
-        hearer = self._hearers.get(request.family)
+        hearer = self._hearers.get(request.model)
         if hearer is None:
-            raise InvalidRequest.choice("model", request.family, sorted(self._hearers))
+            raise InvalidRequest.choice("model", request.model, sorted(self._hearers))
         return hearer.open(request)
 
     def snapshot(self) -> EngineSnapshot:
         speech = [
-            ModelSnapshot("speech", s.family, s.device, s.slots, s.active, s.queued, s.open_sessions)
+            ModelSnapshot("speech", s.name, s.device, s.slots, s.active, s.queued, s.open_sessions)
             for s in self._speakers.values()
         ]
         hearing = [
-            ModelSnapshot("transcription", h.family, h.device, h.slots, h.open_sessions, 0, h.open_sessions)
+            ModelSnapshot("transcription", h.name, h.device, h.slots, h.open_sessions, 0, h.open_sessions)
             for h in self._hearers.values()
         ]
         return EngineSnapshot(self.ready, self._draining, (*speech, *hearing))
@@ -189,7 +174,7 @@ class Engine:
         while True:
             for model in self.snapshot().models:
                 self._metrics.set_sessions(
-                    model.kind, model.family, slots=model.slots, active=model.active, queued=model.queued, open=model.open
+                    model.kind, model.model, slots=model.slots, active=model.active, queued=model.queued, open=model.open
                 )
             for _ in range(SNAPSHOT_PERIODS):
                 asleep_s = self._clock()

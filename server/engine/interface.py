@@ -5,12 +5,28 @@ so be known only after a way there and back: `speak` and `transcribe` raise it a
 they give raises it from its first event otherwise.
 """
 
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 from models.audio import Pcm
-from models.voices import ClonedSpeech
+from models.packaged import ModelKind
+from models.voices import ClonedSpeech, Voice
 from server.requests.speech import Controls, SpeechEvent, SpeechRequest, StageTimes
 from server.requests.transcription import TranscriptEvent, TranscriptionRequest, TurnSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """What people and API layers may know of a model that this server answers with."""
+
+    name: str
+    kind: ModelKind
+    family: str
+    device: str
+    sample_rate_hz: int
+    """Of the audio that it gives or takes."""
+    languages: tuple[str, ...]
+    voices: tuple[Voice, ...] = ()
 
 
 class SpeechContext(Protocol):
@@ -68,7 +84,8 @@ class AnyEngine(Protocol):
     def ready(self) -> bool: ...
 
     @property
-    def device(self) -> str: ...
+    def models(self) -> tuple[ServedModel, ...]:
+        """The models, those that speak first, each kind in the order of the settings."""
 
     async def start(self) -> None: ...
 

@@ -41,9 +41,7 @@ class EngineService(engine_pb2_grpc.EngineServicer):
             await self._server.stop(grace_s)
 
     async def Describe(self, frame: Frame, context: Any) -> Frame:  # noqa: N802 - gRPC's spelling
-        engine = self._engine
-        rates_hz = engine.speech_rates_hz, engine.hearing_rates_hz
-        return frame_of(Description(engine.ready, engine.device, *rates_hz, engine.voices))
+        return frame_of(Description(self._engine.ready, self._engine.models))
 
     async def Clone(self, frame: Frame, context: Any) -> Frame:  # noqa: N802
         try:

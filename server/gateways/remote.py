@@ -15,9 +15,11 @@ from typing import Any, Generic, Self, TypeVar
 import grpc.aio
 
 from models.audio import Pcm
-from models.voices import ClonedSpeech, Voice
+from models.packaged import ModelKind
+from models.voices import ClonedSpeech
 from server.engine.engine import LAG_PERIOD_S
 from server.engine.events import EventQueue
+from server.engine.interface import ServedModel
 from server.engine.worker import Clock, default_clock
 from server.errors import DescantError, InvalidRequest, ShuttingDown
 from server.gateways.engine_service import MAX_MESSAGE_BYTES
@@ -264,31 +266,21 @@ class RemoteEngine:
         return self._reachable and self._description.ready and not self._draining
 
     @property
-    def device(self) -> str:
-        return self._description.device
-
-    @property
-    def voices(self) -> tuple[Voice, ...]:
-        """The voices of the engine's models."""
-        return self._description.voices
+    def models(self) -> tuple[ServedModel, ...]:
+        """As `server.engine.engine.Engine.models`, a moment ago."""
+        return self._description.models
 
     def speak(self, request: SpeechRequest) -> RemoteSpeech:
-        """Open a context. Raises ShuttingDown while the engine is not ready, InvalidRequest for an unknown family."""
-        self._refuse_unless_ready()
-        rate_hz = self._description.speech_rates_hz.get(request.family)
-        if rate_hz is None:
-            raise InvalidRequest.choice("model_id", request.family, sorted(self._description.speech_rates_hz))
-        stream = RemoteSpeech(self._stub.Speak, request, rate_hz, self._forget)
+        """Open a context. Raises ShuttingDown while the engine is not ready, InvalidRequest for an unknown model."""
+        model = self._model("speech", request.model, "model_id")
+        stream = RemoteSpeech(self._stub.Speak, request, model.sample_rate_hz, self._forget)
         self._streams.add(stream)
         return stream
 
     def transcribe(self, request: TranscriptionRequest) -> RemoteHearing:
         """Open an audio stream; see `speak`."""
-        self._refuse_unless_ready()
-        rate_hz = self._description.hearing_rates_hz.get(request.family)
-        if rate_hz is None:
-            raise InvalidRequest.choice("model", request.family, sorted(self._description.hearing_rates_hz))
-        stream = RemoteHearing(self._stub.Transcribe, request, rate_hz, self._forget)
+        model = self._model("recognition", request.model, "model")
+        stream = RemoteHearing(self._stub.Transcribe, request, model.sample_rate_hz, self._forget)
         self._streams.add(stream)
         return stream
 
@@ -306,9 +298,13 @@ class RemoteEngine:
         self._streams.discard(stream)
         self._ended.set()
 
-    def _refuse_unless_ready(self) -> None:
+    def _model(self, kind: ModelKind, name: str, field: str) -> ServedModel:
         if not self.ready:
             raise ShuttingDown("the server is starting or stopping; try again in a moment", retry_after_s=1.0)
+        able = {model.name: model for model in self._description.models if model.kind == kind}
+        if name not in able:
+            raise InvalidRequest.choice(field, name, able)
+        return able[name]
 
     async def _watch_loop(self) -> None:
         """See whether the engine is there, and measure how late the loop wakes."""

@@ -13,8 +13,9 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from models.audio import Pcm
-from models.voices import ClonedSpeech, Voice
+from models.voices import ClonedSpeech
 from server import errors
+from server.engine.interface import ServedModel
 from server.errors import DescantError, InternalError
 from server.pb.engine_pb2 import Frame
 from server.requests.speech import (
@@ -39,11 +40,7 @@ class Description:
     """What a gateway has to know of its engine."""
 
     ready: bool
-    device: str
-    speech_rates_hz: dict[str, int]
-    """By model family."""
-    hearing_rates_hz: dict[str, int]
-    voices: tuple[Voice, ...]
+    models: tuple[ServedModel, ...]
 
 
 @dataclass(frozen=True, slots=True)

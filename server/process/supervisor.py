@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from server.config import ConfigError, Settings
-from server.process.main import bind
+from server.process.listen import bind
 from server.process.run_folder import run_folder
 
 RESTART_S = 1.0

@@ -1,13 +1,14 @@
-"""Which model id is answered by which installed model family.
+"""Which model id is answered by which model.
 
-Every id that Cartesia has published is known, and those that OpenAI has for
-transcription, so that a client changes nothing but its base URL; ids nobody
-published are refused with the list.
+A model answers to its own name. Every id that Cartesia has published is known too, and those that OpenAI has for
+transcription, so that a client changes nothing but its base URL: they go to the first model of their kind, unless the
+settings name another. Ids nobody published are refused with the list.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from models.packaged import ModelKind
 from server.errors import ModelNotFound
 
 SPEECH_IDS = (
@@ -24,35 +25,77 @@ RECOGNITION_IDS = (
     "whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-mini-transcribe-2025-12-15",
 )  # fmt: skip
 
+FLAGS: Mapping[ModelKind, str] = {"speech": "--speech-model", "recognition": "--recognition-model"}
+"""What makes `descant serve` load a model of this kind."""
+
+_WHAT: Mapping[ModelKind, str] = {"speech": "speaks", "recognition": "recognizes speech"}
+_OTHER: Mapping[ModelKind, ModelKind] = {"speech": "recognition", "recognition": "speech"}
+
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Model ids of both directions, each with the family that answers."""
+    """Model ids of both directions, each with the name of the model that answers."""
 
     speech: Mapping[str, str]
     recognition: Mapping[str, str]
+    installed: Callable[[str], ModelKind | None]
+    """What kind the model of this name is that lies on this machine, loaded or not; None where there is none."""
 
-    def speech_family(self, model_id: str) -> str:
+    def speech_model(self, model_id: str, field: str = "model_id") -> str:
         """Raises ModelNotFound with the accepted ids."""
-        return _look_up(self.speech, model_id, "model_id")
+        return self._look_up("speech", model_id, field)
 
-    def recognition_family(self, model_id: str, field: str = "model") -> str:
+    def recognition_model(self, model_id: str, field: str = "model") -> str:
         """Raises ModelNotFound with the accepted ids."""
-        return _look_up(self.recognition, model_id, field)
+        return self._look_up("recognition", model_id, field)
+
+    def _look_up(self, kind: ModelKind, model_id: str, field: str) -> str:
+        table = self._table(kind)
+        found = table.get(model_id)
+        if found is None:
+            raise ModelNotFound(f"{field}: {self._why_not(kind, model_id)}", field=field)
+        return found
+
+    def _table(self, kind: ModelKind) -> Mapping[str, str]:
+        return self.speech if kind == "speech" else self.recognition
+
+    def _why_not(self, kind: ModelKind, model_id: str) -> str:
+        table = self._table(kind)
+        accepted = f"accepted values: {', '.join(sorted(table))}"
+        other = _OTHER[kind]
+        if model_id in self._table(other) or self.installed(model_id) == other:
+            return f"{model_id!r} {_WHAT[other]}; {accepted}"
+        if self.installed(model_id) == kind:
+            loaded = list(dict.fromkeys(table.values()))
+            flags = " ".join(f"{FLAGS[kind]} {name}" for name in (*loaded, model_id))
+            return (
+                f"{model_id!r} is installed, but this server has not loaded it; loaded: {', '.join(loaded)}. "
+                f"To load it, too: descant serve {flags}"
+            )
+        return f"{model_id!r} is not served here; {accepted}"
 
 
-def build_catalog(speech_family: str, recognition_family: str, extra: Mapping[str, str]) -> Catalog:
-    """The published ids on the two given families; ``extra`` ids go to the family they name."""
-    speech = dict.fromkeys((*SPEECH_IDS, speech_family), speech_family)
-    recognition = dict.fromkeys((*RECOGNITION_IDS, recognition_family), recognition_family)
-    for model_id, family in extra.items():
-        (recognition if family == recognition_family else speech)[model_id] = family
-    return Catalog(speech=speech, recognition=recognition)
+def build_catalog(
+    speech_models: Sequence[str],
+    recognition_models: Sequence[str],
+    extra: Mapping[str, str],
+    installed: Callable[[str], ModelKind | None] = lambda name: None,
+) -> Catalog:
+    """The published ids on the first model of each kind, every model's own name, and ``extra`` ids on the models they name.
+
+    Raises ValueError for an extra id of a model that is not among them, or that is another one's name.
+    """
+    names = (*speech_models, *recognition_models)
+    speech = _table(SPEECH_IDS, speech_models)
+    recognition = _table(RECOGNITION_IDS, recognition_models)
+    for model_id, name in extra.items():
+        if name not in names:
+            raise ValueError(f"{model_id!r} names the model {name!r}, which is not loaded; loaded: {', '.join(names)}")
+        if model_id in names and model_id != name:
+            raise ValueError(f"{model_id!r} is itself the name of a loaded model and cannot stand for {name!r}")
+        (recognition if name in recognition_models else speech)[model_id] = name
+    return Catalog(speech, recognition, installed)
 
 
-def _look_up(table: Mapping[str, str], model_id: str, field: str) -> str:
-    try:
-        return table[model_id]
-    except KeyError:
-        listed = ", ".join(sorted(table))
-        raise ModelNotFound(f"{field}: {model_id!r} is not served here; accepted values: {listed}", field=field) from None
+def _table(general: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    return {**dict.fromkeys(general, names[0]), **{name: name for name in names}}

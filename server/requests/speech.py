@@ -57,7 +57,8 @@ NO_PRONUNCIATIONS = Pronunciations()
 class SpeechRequest:
     """One context: a voice speaking pieces of text as they come."""
 
-    family: str
+    model: str
+    """Name of the model that speaks."""
     voice: Voice
     request_id: str
     language: str = "en"

@@ -25,7 +25,8 @@ class TurnSettings:
 class TranscriptionRequest:
     """One stream of audio to transcribe (a file is a stream that is fed at once)."""
 
-    family: str
+    model: str
+    """Name of the model that listens."""
     request_id: str
     language: str | None = DEFAULT_LANGUAGE
     """ISO code; None: what is spoken is detected, once for the whole stream."""

@@ -36,7 +36,7 @@ def speech_request(config: speech_pb2.SynthesisConfig, call: Call) -> SpeechRequ
     services = call.services
     given: dict[str, Any] = {}
     _require(config.model, "config.model", sorted(services.catalog.speech))
-    family = services.catalog.speech_family(config.model)
+    model = services.catalog.speech_model(config.model)
     language = primary_language(config.language, call.voices.languages(), "config.language") if config.language else None
     voice = _voice(config.voices, call, language)
     if config.HasField("max_buffer_delay_ms"):
@@ -49,7 +49,7 @@ def speech_request(config: speech_pb2.SynthesisConfig, call: Call) -> SpeechRequ
         found = services.pronunciations.get(call.key_id, dictionary_id, "config.pronunciation_dict_id")
         given["pronunciations"] = found.pronunciations
     return SpeechRequest(
-        family=family,
+        model=model,
         voice=voice,
         request_id=call.request_id,
         language=language or voice.language,
@@ -109,7 +109,7 @@ def transcription_request(config: speech_pb2.TranscriptionConfig, call: Call) ->
     if config.keyterms:
         given["keyterms"] = checked_keyterms(config.keyterms, "config.keyterms")
     return TranscriptionRequest(
-        family=services.catalog.recognition_family(config.model, "config.model"),
+        model=services.catalog.recognition_model(config.model, "config.model"),
         request_id=call.request_id,
         key_id=call.key_id,
         received_s=call.received_s,

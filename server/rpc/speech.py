@@ -39,7 +39,7 @@ class SpeechService(speech_pb2_grpc.SpeechServicer):
             try:
                 chain = OutputChain(audio, stream.sample_rate_hz)
                 await context.send_initial_metadata((("x-request-id", call.request_id),))
-                await _Synthesis(call, request.family, config.times, stream, chain).run(requests)
+                await _Synthesis(call, request.model, config.times, stream, chain).run(requests)
             finally:
                 stream.cancel()
 
@@ -50,10 +50,10 @@ class _Synthesis(Conversation):
     _stream: "SpeechContext"
 
     def __init__(
-        self, call: Call, family: str, wanted: speech_pb2.WantedTimes, stream: "SpeechContext", chain: OutputChain
+        self, call: Call, model: str, wanted: speech_pb2.WantedTimes, stream: "SpeechContext", chain: OutputChain
     ) -> None:
         super().__init__(call, stream, idle_s=None)
-        self._family = family
+        self._model = model
         self._wanted = wanted
         self._chain = chain
 
@@ -74,7 +74,7 @@ class _Synthesis(Conversation):
     async def _send(self, response: speech_pb2.SynthesizeResponse) -> None:
         await super()._send(response)
         if response.WhichOneof("message") == "audio":
-            self._call.services.metrics.record_audio_sent(self._stream.times, self._family)
+            self._call.services.metrics.record_audio_sent(self._stream.times, self._model)
 
     async def _responses(self) -> AsyncIterator[speech_pb2.SynthesizeResponse]:
         async for event in encoded_speech(self._stream, self._stream.times, self._chain, self._chain.header()):

@@ -15,6 +15,7 @@ from server.engine.hearing.session import (
 )
 from server.engine.hearing.stream import TranscriptStream
 from server.engine.hearing.transcription import Transcription
+from server.engine.interface import ServedModel
 from server.engine.limits import EngineLimits, Places
 from server.engine.worker import Clock, Worker
 from server.errors import Busy, DescantError, InvalidRequest
@@ -27,7 +28,7 @@ class Hearer:
 
     def __init__(
         self,
-        family: str,
+        name: str,
         model: Recognizer,
         detector: SpeechDetector,
         limits: EngineLimits,
@@ -36,23 +37,24 @@ class Hearer:
         ids: Iterator[int],
         on_ended: Callable[[], None],
     ) -> None:
-        self.family = family
+        self.name = name
         self.device = model.info.device
         self.slots = limits.max_transcription_sessions
         self._places = Places(self.slots, limits, "transcription streams")
         self.sample_rate_hz = model.info.sample_rate_hz
         self._languages = model.info.languages
         self._detects_language = model.info.detects_language
+        self.served = ServedModel(name, "recognition", model.info.family, self.device, self.sample_rate_hz, self._languages)
         self._metrics = metrics
         self._ids = ids
         self._on_ended = on_ended
         self._open: dict[int, HearingSession] = {}
         activity = Transcription(
             model, detector, clock,
-            on_step=lambda rows, took_s, audio_s: metrics.record_step("transcription", family, rows, took_s, audio_s),
-            on_transcript=functools.partial(metrics.record_transcript, family),
+            on_step=lambda rows, took_s, audio_s: metrics.record_step("transcription", name, rows, took_s, audio_s),
+            on_transcript=functools.partial(metrics.record_transcript, name),
         )  # fmt: skip
-        self._worker: Worker[AudioCommand] = Worker(f"transcription-{family}", activity)
+        self._worker: Worker[AudioCommand] = Worker(f"transcription-{name}", activity)
 
     async def start(self) -> None:
         await self._worker.start()
@@ -81,7 +83,7 @@ class Hearer:
             on_room=room.set,
         )
         self._open[session.id] = session
-        self._metrics.record_request("transcription", self.family)
+        self._metrics.record_request("transcription", self.name)
         self._worker.post(SubmitAudio(session))
         on_cancel = functools.partial(self._cancel, session, room)
         return TranscriptStream(session, events, room, self.sample_rate_hz, self._worker.post, on_cancel)
@@ -127,5 +129,5 @@ class Hearer:
         session.ended = True
         room.set()
         self._on_ended()
-        self._metrics.record_audio_in(self.family, session.fed_samples / self.sample_rate_hz)
+        self._metrics.record_audio_in(self.name, session.fed_samples / self.sample_rate_hz)
         return True

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from models.speech import Synthesizer
 from models.voices import Voice
 from server.engine.events import EventQueue
+from server.engine.interface import ServedModel
 from server.engine.limits import EngineLimits, Places, share_of
 from server.engine.speech.scheduler import Policy, Scheduler
 from server.engine.speech.session import Cancel, Room, SpeechCommand, SpeechSession, Submit
@@ -26,7 +27,7 @@ class Speaker:
 
     def __init__(
         self,
-        family: str,
+        name: str,
         model: Synthesizer,
         front_end: FrontEnd,
         limits: EngineLimits,
@@ -36,11 +37,14 @@ class Speaker:
         post_text: Callable[[TextCommand], None],
         on_ended: Callable[[], None],
     ) -> None:
-        self.family = family
+        self.name = name
         self.device = model.info.device
         self.slots = min(model.info.max_slots, limits.max_speech_sessions)
         self.sample_rate_hz = model.info.sample_rate_hz
         self.voices = model.info.voices
+        self.served = ServedModel(
+            name, "speech", model.info.family, self.device, self.sample_rate_hz, model.info.languages, self.voices
+        )
         self._places = Places(self.slots + limits.max_queued_sessions, limits, "contexts")
         self._max_queue_s = limits.max_queue_s
         self._metrics = metrics
@@ -56,7 +60,7 @@ class Speaker:
         )
         warm_up = functools.partial(read_whole, front_end, WARM_UP_TEXT)
         self._synthesis = Synthesis(model, Scheduler(self.slots, policy), clock, warm_up, self._record_step, policy.max_ahead_s)
-        self._worker: Worker[SpeechCommand] = Worker(f"speech-{family}", self._synthesis)
+        self._worker: Worker[SpeechCommand] = Worker(f"speech-{name}", self._synthesis)
 
     async def start(self) -> None:
         await self._worker.start()
@@ -102,7 +106,7 @@ class Speaker:
             last_read_s=now_s,
         )
         self._open[session.id] = session
-        self._metrics.record_request("speech", self.family)
+        self._metrics.record_request("speech", self.name)
         self._worker.post(Submit(session))
         self._post_text(OpenText(session))
         return SpeechStream(
@@ -156,11 +160,11 @@ class Speaker:
         self._places.leave(session.request.key_id)
         self._post_text(ForgetText(session))
         self._on_ended()
-        self._metrics.record_text(self.family, session.pushed_chars)
+        self._metrics.record_text(self.name, session.pushed_chars)
         return True
 
     def _record_step(self, rows: int, took_s: float, audio_s: float) -> None:
-        self._metrics.record_step("speech", self.family, rows, took_s, audio_s)
+        self._metrics.record_step("speech", self.name, rows, took_s, audio_s)
 
 
 def _check_language(request: SpeechRequest, voices: Sequence[Voice]) -> None:

@@ -23,7 +23,7 @@ from server.engine.speech.cloning import Cloning
 from server.gateways.engine_service import EngineService
 from server.gateways.remote import RemoteEngine
 from server.metrics import Metrics
-from server.process.main import bind
+from server.process.listen import bind
 from server.requests.model_ids import build_catalog
 from server.services import Services
 from server.storage.keys import KeyStore
@@ -108,7 +108,7 @@ class ApiServer:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self.engine = Engine(
             synthesizers={"fake": self.synthesizer},
-            recognizers={"fake": self.recognizer},
+            recognizers={"fake_recognizer": self.recognizer},
             detector=FakeDetector(),
             front_end=FakeFrontEnd(),
             limits=self.settings.limits,
@@ -116,7 +116,7 @@ class ApiServer:
         )
         voices, catalog = (
             VoiceStore([ANNA, BERT], OwnVoices(self.settings.data_dir / "voices", "fake")),
-            build_catalog("fake", "fake", {}),
+            build_catalog(["fake"], ["fake_recognizer"], {}),
         )
         pronunciations = PronunciationStore(self.settings.data_dir / "pronunciations")
         face, cloning = await self._started_engine(Cloning(lambda: self.cloner, FakeDetector(), FakeFrontEnd()))

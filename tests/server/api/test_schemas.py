@@ -31,7 +31,7 @@ from tests.server.api.harness import RAW, speech_body
 SERVICES = Services(
     engine=cast(Any, None),
     voices=VoiceStore([ANNA, BERT], OwnVoices(Path("unused"), "fake")),
-    catalog=build_catalog("fake", "fake", {}),
+    catalog=build_catalog(["fake"], ["fake_recognizer"], {}),
     keys=KeyStore(Path("unused")),
     settings=Settings(),
     metrics=cast(Any, None),
@@ -107,7 +107,7 @@ def test_engine_gets_what_was_asked_for() -> None:
         generation_config={"speed": 1.25, "volume": 0.5, "pitch": -2, "emotion": "Happy"},
     )
     request = SpeechBody.check(body).to_request(CALL, 12.5)
-    assert (request.family, request.voice, request.language, request.normalization) == ("fake", BERT, "en", "off")
+    assert (request.model, request.voice, request.language, request.normalization) == ("fake", BERT, "en", "off")
     controls = request.controls
     assert (controls.speed, controls.volume, controls.pitch_semitones, controls.emotion) == (1.25, 0.5, -2.0, "happy")
     assert (request.request_id, request.received_s) == ("request", 12.5)

@@ -200,4 +200,4 @@ def test_status_says_which_model_answers_which_id(http: httpx.Client) -> None:
     assert body["ok"] is True
     assert body["version"] == "2026-08-14"
     assert body["models"]["tts"]["sonic-3"] == "fake"
-    assert body["models"]["stt"]["ink-whisper"] == "fake"
+    assert body["models"]["stt"]["ink-whisper"] == "fake_recognizer"

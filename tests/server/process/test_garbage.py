@@ -3,7 +3,7 @@
 import gc
 import time
 
-from server.process.main import keep_for_good
+from server.process.serve import keep_for_good
 
 
 def _collection_s() -> float:

@@ -10,7 +10,10 @@ from server.config import Settings
 
 _WHERE: dict[str, Any] = {
     "version": "1.2.3",
-    "device": "cpu",
+    "models": [
+        {"name": "conv_tts", "kind": "speech", "family": "conv_tts", "device": "cpu"},
+        {"name": "whisper-descant", "kind": "recognition", "family": "whisper", "device": "cpu"},
+    ],
     "threads": 2,
     "url": "http://127.0.0.1:8080",
     "grpc": "127.0.0.1:50051",
@@ -39,9 +42,9 @@ def test_the_screen_says_what_is_there_and_how_to_try_it(tmp_path: Path, capsys:
     assert "metrics               off" in text
     assert "API keys              required" in text
     assert "TLS" not in text
-    assert "speaks  conv_tts  as sonic" in text
-    assert "hears   whisper   as ink-whisper" in text
-    assert "voices  Anna, Bert" in text
+    assert "speech       conv_tts         on cpu as sonic, sonic-latest, " in text
+    assert "recognition  whisper-descant  on cpu as ink-whisper, " in text
+    assert "voices       Anna, Bert" in text
     assert "curl -sS -H 'X-API-Key: YOUR_KEY' http://127.0.0.1:8080/tts/bytes" in text
     assert '"voice":"a-voice"' in text
 

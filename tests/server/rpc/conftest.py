@@ -35,7 +35,7 @@ class Running:
         self.metrics = Metrics()
         self.engine = Engine(
             synthesizers={"fake": self.synthesizer},
-            recognizers={"fake_ears": self.recognizer},
+            recognizers={"fake_recognizer": self.recognizer},
             detector=FakeDetector(),
             front_end=FakeFrontEnd(),
             limits=self.settings.limits,
@@ -43,7 +43,7 @@ class Running:
         )
         self.keys = KeyStore(folder / "keys.json")
         voices = VoiceStore(self.synthesizer.info.voices, OwnVoices(folder / "voices", "fake"))
-        catalog = build_catalog("fake", "fake_ears", {})
+        catalog = build_catalog(["fake"], ["fake_recognizer"], {})
         self.pronunciations = PronunciationStore(folder / "pronunciations")
         cloning = Cloning(FakeCloner, FakeDetector(), FakeFrontEnd())
         services = Services(self.engine, voices, catalog, self.keys, self.settings, self.metrics, self.pronunciations, cloning)

@@ -53,7 +53,7 @@ async def engine(model: FakeRecognizer) -> AsyncIterator[Engine]:
 
 
 def request(**changes: object) -> TranscriptionRequest:
-    return TranscriptionRequest(**{"family": "fake", "request_id": "test", **changes})  # type: ignore[arg-type]
+    return TranscriptionRequest(**{"model": "fake", "request_id": "test", **changes})  # type: ignore[arg-type]
 
 
 async def collect(stream: TranscriptStream) -> list[TranscriptEvent]:

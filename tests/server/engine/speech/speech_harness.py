@@ -27,7 +27,7 @@ def build(model: FakeSynthesizer, **limits: float) -> Engine:
 
 
 def request(**changes: object) -> SpeechRequest:
-    return SpeechRequest(**{"family": "fake", "voice": ANNA, "request_id": "test", **changes})  # type: ignore[arg-type]
+    return SpeechRequest(**{"model": "fake", "voice": ANNA, "request_id": "test", **changes})  # type: ignore[arg-type]
 
 
 async def collect(stream: SpeechStream) -> list[SpeechEvent]:

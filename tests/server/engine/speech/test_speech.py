@@ -120,9 +120,9 @@ class TestContexts:
                 pass
         stream.cancel()
 
-    async def test_unknown_family(self, engine: Engine) -> None:
+    async def test_unknown_model(self, engine: Engine) -> None:
         with pytest.raises(InvalidRequest, match="accepted values: fake"):
-            engine.speak(request(family="other"))
+            engine.speak(request(model="other"))
 
     async def test_a_voice_of_another_language_is_refused_with_those_that_speak_it(self, engine: Engine) -> None:
         with pytest.raises(InvalidRequest, match=f"'{ANNA.name}' speaks 'en', not 'de'; voices that speak it: none"):
