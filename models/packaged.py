@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-ModelKind = Literal["speech", "recognition"]
-"""What a model does: say text, or write down speech."""
+from models.importing import ModelKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from server.engine.interface import ServedModel
 from server.process.build import build, build_gateway
 from server.process.data_folder import key_store
 from server.process.listen import check_exposure, check_ports
-from server.process.model_choice import catalog_of, choose_models
+from server.process.model_choice import choose_models, model_catalog
 from server.process.serve import Listening
 from server.process.serve import serve as run_server
 from server.process.supervisor import supervise
@@ -125,7 +125,7 @@ def print_screen(settings: Settings, where: dict[str, Any]) -> None:
     asked = key_store(settings).list() or settings.require_keys
     keys = "required" if asked else "not needed on loopback (clients may send any)"
     curl = "curl -sS -H 'X-API-Key: YOUR_KEY'" if asked else "curl -sS"
-    catalog = catalog_of(settings)
+    catalog = model_catalog(settings, choose_models(settings))
     ids = _ids_by_model(catalog.speech) | _ids_by_model(catalog.recognition)
     processes = f": one engine, {where['gateways']} gateway(s)" if "gateways" in where else ""
     tls = " with TLS" if where["grpc"] and settings.tls_certificate else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from models.audio import Pcm
-from models.packaged import ModelKind
+from models.importing import ModelKind
 from models.voices import ClonedSpeech, Voice
 from server.requests.speech import Controls, SpeechEvent, SpeechRequest, StageTimes
 from server.requests.transcription import TranscriptEvent, TranscriptionRequest, TurnSettings

@@ -15,7 +15,7 @@ from typing import Any, Generic, Self, TypeVar
 import grpc.aio
 
 from models.audio import Pcm
-from models.packaged import ModelKind
+from models.importing import ModelKind
 from models.voices import ClonedSpeech
 from server.engine.engine import LAG_PERIOD_S
 from server.engine.events import EventQueue

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from server.config import Settings
 from server.process.data_folder import key_store, own_voices, pronunciation_store
 from server.process.listen import check_exposure
-from server.process.model_choice import ModelChoice, catalog_of, choose_models
+from server.process.model_choice import ModelChoice, choose_models, model_catalog
 
 if TYPE_CHECKING:
     from models.hearing import SpeechDetector
@@ -50,7 +50,7 @@ def build(settings: Settings) -> "Services":
     stock = tuple(chain.from_iterable(model.voices for model in loaded.engine.models))
     voices = VoiceStore(stock, own_voices(settings, family))
     cloning = Cloning(partial(load_cloner, family), loaded.detector, loaded.front_end)
-    catalog, pronunciations = catalog_of(settings), pronunciation_store(settings)
+    catalog, pronunciations = model_catalog(settings, choice), pronunciation_store(settings)
     return Services(loaded.engine, voices, catalog, keys, loaded.settings, metrics, pronunciations, cloning)
 
 
@@ -70,7 +70,7 @@ async def build_gateway(settings: Settings) -> "Services":
     await engine.start()
     stock = tuple(chain.from_iterable(model.voices for model in engine.models))
     voices = VoiceStore(stock, own_voices(settings, choice.speech[0].family))
-    catalog, pronunciations = catalog_of(settings), pronunciation_store(settings)
+    catalog, pronunciations = model_catalog(settings, choice), pronunciation_store(settings)
     return Services(engine, voices, catalog, keys, settings, metrics, pronunciations, engine)
 
 

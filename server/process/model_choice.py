@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.packaged import PACKAGED, ModelKind
+from models.importing import ModelKind
+from models.packaged import PACKAGED
 from server.config import ConfigError, Settings
+from server.model_store.errors import ModelMissing, ModelStoreError
+from server.model_store.store import ModelStore
 from server.requests.model_ids import FLAGS, Catalog, build_catalog
 
 _SETTING: dict[ModelKind, str] = {"speech": "speech_models", "recognition": "recognition_models"}
@@ -33,60 +36,74 @@ class ModelChoice:
         return (*self.speech, *self.recognition)
 
 
-def find_model(settings: Settings, name: str) -> ModelSource | None:
-    """The model of this name, from the package or installed; None where there is none."""
-    packaged = PACKAGED.get(name)
-    return ModelSource(packaged.name, packaged.kind, packaged.family, None) if packaged is not None else None
-
-
-def model_names(settings: Settings, kind: ModelKind) -> list[str]:
-    """Every model of a kind on this machine, those of the package first."""
-    return [model.name for model in PACKAGED.values() if model.kind == kind]
-
-
 def choose_models(settings: Settings) -> ModelChoice:
     """Raises ConfigError for a name that is no model here, naming those that are and how to get one."""
-    speech = _chosen(settings, "speech", settings.speech_models)
-    recognition = _chosen(settings, "recognition", settings.recognition_models)
-    names = [model.name for model in (*speech, *recognition)]
+    choice = ModelChoice(
+        _chosen(settings, "speech", settings.speech_models), _chosen(settings, "recognition", settings.recognition_models)
+    )
+    names = [model.name for model in choice.all]
     for name in settings.model_devices:
         if name not in names:
             raise ConfigError(f"setting model_devices: {name!r} is not loaded; loaded: {', '.join(names)}")
-    try:
-        catalog_of(settings)
-    except ValueError as error:
-        raise ConfigError(f"setting model_ids: {error}") from None
-    return ModelChoice(speech, recognition)
-
-
-def catalog_of(settings: Settings) -> Catalog:
-    """Which model answers which id, by the settings; the names are taken for checked. Raises ValueError for model_ids."""
-
-    def installed(name: str) -> ModelKind | None:
-        found = find_model(settings, name)
-        return found.kind if found is not None else None
-
-    return build_catalog(settings.speech_models, settings.recognition_models, settings.model_ids, installed)
+    model_catalog(settings, choice)
+    return choice
 
 
 def chosen_model(settings: Settings, kind: ModelKind, name: str) -> ModelSource:
-    """One model by name. Raises ConfigError as `choose_models`."""
-    found = find_model(settings, name)
-    if found is not None and found.kind == kind:
-        return found
+    """One model by its name, or NAME@VERSION. Raises ConfigError as `choose_models`."""
     setting = f"setting {_SETTING[kind]} ({FLAGS[kind]})"
-    if found is not None:
+    try:
+        found = _find(settings, name)
+    except ModelMissing:
+        raise ConfigError(
+            f"{setting}: no model {name!r} is installed; installed: {', '.join(_names(settings, kind))}. "
+            "Install one with `descant models pull NAME`, or from files with `descant models import PATH --name NAME`; "
+            "`descant models list` shows what is there"
+        ) from None
+    except ModelStoreError as error:
+        raise ConfigError(f"{setting}: {error}") from None
+    if found.kind != kind:
         does = "speaks" if found.kind == "speech" else "recognizes speech"
         raise ConfigError(f"{setting}: {name!r} {does}; it belongs to {_SETTING[found.kind]} ({FLAGS[found.kind]})")
-    raise ConfigError(
-        f"{setting}: no model {name!r} is installed; installed: {', '.join(model_names(settings, kind))}. "
-        "`descant models list` shows what can be had; install it with `descant models pull NAME`, or from files with "
-        "`descant models import PATH --name NAME`"
-    )
+    return found
+
+
+def model_catalog(settings: Settings, choice: ModelChoice) -> Catalog:
+    """Which model answers which id. Raises ConfigError for model_ids that name no loaded model."""
+
+    def installed(name: str) -> ModelKind | None:
+        try:
+            return _find(settings, name).kind
+        except ModelStoreError:
+            return None
+
+    speech, recognition = ([model.name for model in models] for models in (choice.speech, choice.recognition))
+    try:
+        return build_catalog(speech, recognition, settings.model_ids, installed)
+    except ValueError as error:
+        raise ConfigError(f"setting model_ids: {error}") from None
 
 
 def _chosen(settings: Settings, kind: ModelKind, names: tuple[str, ...]) -> tuple[ModelSource, ...]:
-    doubled = next((name for name in names if names.count(name) > 1), None)
+    models = tuple(chosen_model(settings, kind, name) for name in names)
+    chosen = [model.name for model in models]
+    doubled = next((name for name in chosen if chosen.count(name) > 1), None)
     if doubled is not None:
         raise ConfigError(f"setting {_SETTING[kind]} ({FLAGS[kind]}): {doubled!r} is named twice")
-    return tuple(chosen_model(settings, kind, name) for name in names)
+    return models
+
+
+def _find(settings: Settings, name: str) -> ModelSource:
+    """Raises ModelMissing, or ModelCorrupt for files that are gone or cut off."""
+    packaged = PACKAGED.get(name)
+    if packaged is not None:
+        return ModelSource(packaged.name, packaged.kind, packaged.family, None)
+    installed = ModelStore(settings.models_dir).find(name)
+    return ModelSource(installed.name, installed.kind, installed.family, installed.folder)
+
+
+def _names(settings: Settings, kind: ModelKind) -> list[str]:
+    """Every model of a kind on this machine, those of the package first."""
+    packaged = [model.name for model in PACKAGED.values() if model.kind == kind]
+    installed = [model.name for model in ModelStore(settings.models_dir).list() if model.kind == kind]
+    return list(dict.fromkeys((*packaged, *installed)))

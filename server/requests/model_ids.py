@@ -8,7 +8,7 @@ settings name another. Ids nobody published are refused with the list.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from models.packaged import ModelKind
+from models.importing import ModelKind
 from server.errors import ModelNotFound
 
 SPEECH_IDS = (

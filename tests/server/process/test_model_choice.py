@@ -5,9 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from server.cli.app import app
 from server.config import ConfigError, Settings, load_settings
-from server.process.model_choice import choose_models
+from server.errors import ModelNotFound
+from server.process.model_choice import choose_models, model_catalog
+from tests.server.model_store.checkpoints import write_source
 
 
 def test_the_packaged_models_are_the_default() -> None:
@@ -87,3 +91,33 @@ def test_a_mistyped_model_stops_the_start_before_torch_is_imported(tmp_path: Pat
     assert ended.stdout.strip() == "2 False"
     assert "no model 'whisper-bsae' is installed" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_an_installed_model_is_found_by_its_name(tmp_path: Path) -> None:
+    source = write_source(tmp_path / "source")
+    assert CliRunner().invoke(app, ["models", "import", str(source), "--name", "tiny"], env=_at(tmp_path)).exit_code == 0
+    settings = Settings(data_dir=tmp_path, recognition_models=("whisper-descant", "tiny"))
+    first, second = choose_models(settings).recognition
+    assert (first.folder, second.name, second.family) == (None, "tiny", "whisper")
+    assert second.folder is not None
+    catalog = model_catalog(settings, choose_models(settings))
+    assert catalog.recognition_model("tiny") == "tiny"
+    assert catalog.recognition_model("ink-whisper") == "whisper-descant"
+    with pytest.raises(ConfigError, match=r"'tiny' is named twice"):
+        choose_models(Settings(data_dir=tmp_path, recognition_models=("tiny", "tiny")))
+    with pytest.raises(ConfigError, match=r"no model 'tinny' is installed; installed: whisper-descant, tiny\."):
+        choose_models(Settings(data_dir=tmp_path, recognition_models=("tinny",)))
+    not_loaded = model_catalog(Settings(data_dir=tmp_path), choose_models(Settings(data_dir=tmp_path)))
+    with pytest.raises(
+        ModelNotFound, match=r"^model: 'tiny' is installed, .* loaded: whisper-descant\. .* --recognition-model tiny$"
+    ):
+        not_loaded.recognition_model("tiny")
+    with pytest.raises(ModelNotFound, match=r"^model_id: 'tiny' recognizes speech; accepted values: conv_tts, sonic, "):
+        not_loaded.speech_model("tiny")
+    (second.folder / "model.safetensors").resolve().unlink()
+    with pytest.raises(ConfigError, match=r"recognition_models .*: tiny@.* is gone; install"):
+        choose_models(settings)
+
+
+def _at(data_dir: Path) -> dict[str, str]:
+    return {"DESCANT_DATA_DIR": str(data_dir)}
