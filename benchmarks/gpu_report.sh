@@ -99,9 +99,10 @@ cat "$out/machine.log"
 # random_ears LIMIT_S SHAPE TOKENS STREAMS UTTERANCES: ears of a published size without its weights.
 random_ears() {
   local folder=$out/random-whisper
-  step random_whisper 40 "$python" -m benchmarks.random_whisper "$folder" --shape "$2" --tokens "$3"
-  DESCANT_RECOGNITION_FOLDER=$folder bench random_ears "$1" stt --streams "$4" --utterances "$5" --clients "$clients"
-  rm -rf "$folder"
+  step random_whisper 30 "$python" -m benchmarks.random_whisper "$folder" --shape "$2" --tokens "$3"
+  step random_import 15 "$python" -m server models import "$folder" --name random-whisper
+  DESCANT_RECOGNITION_MODELS=random-whisper bench random_ears "$1" stt --streams "$4" --utterances "$5" --clients "$clients"
+  rm -rf "$folder" "$out/data/models"
 }
 
 # Thousands of sockets, and room for the largest loads below; all sessions are of one key, which may take 7 of 8 slots.

@@ -89,7 +89,7 @@ def _waves(config: WhisperConfig) -> tuple[Tensor, Tensor]:
 
 
 def write(folder: Path, shape: str, tokens: int) -> None:
-    """The folder for DESCANT_RECOGNITION_FOLDER."""
+    """A folder for `descant models import`."""
     config = SHAPES[shape]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "random-tokenizer.json"

@@ -14,6 +14,11 @@ from server.process.model_choice import choose_models, model_catalog
 from tests.server.model_store.checkpoints import write_source
 
 
+@pytest.fixture(autouse=True)
+def _nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DESCANT_DATA_DIR", str(tmp_path))
+
+
 def test_the_packaged_models_are_the_default() -> None:
     choice = choose_models(Settings())
     assert [(model.name, model.kind, model.family) for model in choice.all] == [
