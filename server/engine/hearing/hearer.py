@@ -94,7 +94,7 @@ class Hearer:
             if len(self._languages) == 1:
                 return self._languages[0]
             listed = ", ".join(self._languages)
-            raise InvalidRequest(f"language: {self.family} does not detect it; accepted values: {listed}", field="language")
+            raise InvalidRequest(f"language: {self.name} does not detect it; accepted values: {listed}", field="language")
         if asked is not None and asked not in self._languages:
             raise InvalidRequest.choice("language", asked, self._languages)
         return asked
