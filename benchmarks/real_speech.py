@@ -47,6 +47,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--engine", default="auto", help="ours: auto, torch or ctranslate2")
     parser.add_argument("--beams", type=int, default=PEER_BEAMS, help="of faster-whisper")
     parser.add_argument("--piece-ms", type=int, default=100, help="length of what is streamed at once")
+    parser.add_argument("--detect", action="store_true", help="let both engines find out the language")
     parser.add_argument("--limit", type=int, help="so many clips of each set, evenly spread")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only clips whose name holds one of these")
     parser.add_argument("--threads", type=int, default=1)
@@ -101,9 +102,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     recognizer, detector = load_recognizer("whisper", "cpu", MAX_BATCH, folder, arguments.engine), SileroDetector()
     weights = sha256_of(published / "model.bin")
     readers: dict[str, Reader] = {
-        "whole": Whole(recognizer, detector),
-        "streamed": Streamed(recognizer, detector, arguments.piece_ms / 1000),
-        PEER: remembered_peer(published, weights, arguments.beams, arguments.threads, fresh=arguments.fresh),
+        "whole": Whole(recognizer, detector, arguments.detect),
+        "streamed": Streamed(recognizer, detector, arguments.piece_ms / 1000, arguments.detect),
+        PEER: remembered_peer(
+            published, weights, arguments.beams, arguments.threads, detect=arguments.detect, fresh=arguments.fresh
+        ),
     }
     readers = {name: read for name, read in readers.items() if name in (*arguments.ways, PEER)}
     rows: dict[str, Row] = {}
@@ -128,6 +131,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "weights_sha256": weights,
         "engine": recognizer.info.engine,
         "ways": arguments.ways,
+        "language": "detected" if arguments.detect else "given",
         "piece_ms": arguments.piece_ms,
         "peer": {"beams": arguments.beams, "weights": PEER_WEIGHTS, "version": version("faster-whisper")},
         "threads": arguments.threads,

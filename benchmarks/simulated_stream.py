@@ -104,17 +104,18 @@ def live(
     *,
     interim: bool,
     padded_s: float = 0.0,
-    language: str = "en",
+    language: str | None = "en",
     piece_s: float = PIECE_S,
 ) -> Run:
-    """One live stream, in pieces of ``piece_s``. Raises what ended it, if that was an error."""
+    """One live stream, in pieces of ``piece_s``; without ``language`` it is detected. Raises what ended it, if that was an
+    error."""
     request = TranscriptionRequest(model.info.family, "benchmark", language, interim=interim)
     return _transcribe(model, detector, request, pcm, piece_s, padded_s)
 
 
-def whole_file(model: Recognizer, detector: SpeechDetector, pcm: Floats, language: str = "en") -> Run:
+def whole_file(model: Recognizer, detector: SpeechDetector, pcm: Floats, language: str | None = "en") -> Run:
     """A file as ``POST /stt`` reads it: all audio is there at once. Raises as `live`."""
-    request = TranscriptionRequest(model.info.family, "benchmark", language, interim=False)
+    request = TranscriptionRequest(model.info.family, "benchmark", language, interim=False, whole=True)
     return _transcribe(model, detector, request, pcm, piece_s=None, padded_s=0.0)
 
 

@@ -38,9 +38,11 @@ class Whole:
 
     recognizer: Recognizer
     detector: SileroDetector
+    detect: bool = False
+    """No language is given."""
 
     def __call__(self, clip: Clip) -> str:
-        return final_text(whole_file(self.recognizer, self.detector, clip.pcm, clip.language))
+        return final_text(whole_file(self.recognizer, self.detector, clip.pcm, None if self.detect else clip.language))
 
 
 @dataclass(slots=True)
@@ -50,31 +52,31 @@ class Streamed:
     recognizer: Recognizer
     detector: SileroDetector
     piece_s: float
+    detect: bool = False
+    """No language is given."""
 
     def __call__(self, clip: Clip) -> str:
-        run = live(self.recognizer, self.detector, clip.pcm, interim=True, language=clip.language, piece_s=self.piece_s)
+        language = None if self.detect else clip.language
+        run = live(self.recognizer, self.detector, clip.pcm, interim=True, language=language, piece_s=self.piece_s)
         return final_text(run)
 
 
 class FasterWhisper:
-    """faster-whisper as its users call it; only the language is given."""
+    """faster-whisper as its users call it, with the language or, to ``detect``, without."""
 
-    def __init__(self, folder: Path, threads: int, beams: int = PEER_BEAMS, weights: str = PEER_WEIGHTS) -> None:
+    def __init__(self, folder: Path, threads: int, beams: int = PEER_BEAMS, detect: bool = False) -> None:
         import ctranslate2
         from faster_whisper import WhisperModel
 
         ctranslate2.set_random_seed(PEER_SEED)
-        self._model = WhisperModel(str(folder), device="cpu", compute_type=weights, cpu_threads=threads)
+        self._model = WhisperModel(str(folder), device="cpu", compute_type=PEER_WEIGHTS, cpu_threads=threads)
         self._beams = beams
+        self._detect = detect
 
     def __call__(self, clip: Clip) -> str:
-        segments, _ = self._model.transcribe(clip.pcm, beam_size=self._beams, language=clip.language)
+        language = None if self._detect else clip.language
+        segments, _ = self._model.transcribe(clip.pcm, beam_size=self._beams, language=language)
         return "".join(segment.text for segment in segments).strip()
-
-    def language_of(self, clip: Clip) -> str:
-        """What it takes the clip's language for."""
-        language: str = self._model.detect_language(clip.pcm)[0]
-        return language
 
 
 class Remembered:
@@ -110,7 +112,7 @@ class Remembered:
             unfinished.replace(self._path)
 
 
-def remembered_peer(folder: Path, model_sha256: str, beams: int, threads: int, *, fresh: bool) -> Remembered:
+def remembered_peer(folder: Path, model_sha256: str, beams: int, threads: int, *, detect: bool, fresh: bool) -> Remembered:
     """faster-whisper's texts of weights with this hash."""
     key = {
         "engine": "faster-whisper",
@@ -119,5 +121,6 @@ def remembered_peer(folder: Path, model_sha256: str, beams: int, threads: int, *
         "weights": PEER_WEIGHTS,
         "beams": beams,
         "threads": threads,
+        **({"detect": True} if detect else {}),
     }
-    return Remembered(lambda: FasterWhisper(folder, threads, beams), key, fresh)
+    return Remembered(lambda: FasterWhisper(folder, threads, beams, detect), key, fresh)
