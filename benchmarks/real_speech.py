@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not clips:
             continue
         hashes[name] = data_hash(clips)
-        read = list(read_all(clips, readers))
+        read = read_all(clips, readers)
         for title, group in groups(name, read).items():
             rows[title] = row_of(group, arguments.ways)
         print(f"{name}: done after {time.perf_counter() - started_s:.0f} s", file=sys.stderr, flush=True)

@@ -15,6 +15,12 @@ settings.load_profile("descant")
 ROOT = Path(__file__).parent.parent
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Only `make test-real` has the packages and the time that tests/real needs."""
+    is_real = collection_path == ROOT / "tests" / "real"
+    return True if is_real and "real" not in config.option.markexpr.split() else None
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return ROOT

@@ -1,0 +1,1 @@
+"""Checks with real weights and human speech: `make test-real`."""
