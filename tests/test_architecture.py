@@ -82,6 +82,19 @@ def test_no_drawer_modules(repository: Path) -> None:
     assert not named
 
 
+def test_words_of_the_field(repository: Path) -> None:
+    """Clients meet API layers and recognizers; folders of `training` have names of their own."""
+    other_words = re.compile(r"\b([Ee]ars|(?<!Hugging )[Ff]aces?)\b(?<!training\.ears)")
+    paths = [*python_files(repository, *PRODUCT, "demo"), *(repository / "proto").glob("*.proto")]
+    lines = [
+        f"{path.relative_to(repository)}:{number}: {line.strip()}"
+        for path in paths
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if other_words.search(line)
+    ]
+    assert not lines, "\n".join(lines)
+
+
 def test_files_and_functions_stay_short(repository: Path) -> None:
     long = []
     for path in python_files(repository, *PRODUCT, "training", "benchmarks", "demo"):
