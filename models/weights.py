@@ -10,6 +10,7 @@ names them all, because a weight that is silently not loaded only sounds bad.
 import errno
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,13 +39,16 @@ def save_weights(
     """Write tensors and text metadata to a safetensors file, whole or not at all.
 
     ``dtype`` converts floating-point tensors (integers keep theirs). Tensors may
-    be views or share memory; each is stored in full.
+    be views or share memory; each is stored in full, and only those are copied.
     """
     path = Path(path)
+    users = Counter(tensor.untyped_storage().data_ptr() for tensor in tensors.values())
     stored = {}
     for name, tensor in tensors.items():
         wanted = dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
-        stored[name] = tensor.detach().to("cpu", wanted, copy=True).contiguous()
+        whole = tensor.untyped_storage()
+        alone = users[whole.data_ptr()] == 1 and whole.nbytes() == tensor.nbytes
+        stored[name] = tensor.detach().to("cpu", wanted, copy=not alone).contiguous()
     path.parent.mkdir(parents=True, exist_ok=True)
     # A process that stops halfway leaves the old file, not half of the new one.
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")

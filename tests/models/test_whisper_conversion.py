@@ -84,6 +84,7 @@ def assert_same_text(folder: Path) -> None:
         ids = ours.encode(text, add_special_tokens=False).ids
         assert ids == theirs.encode(text, add_special_tokens=False).ids
         assert ours.decode(ids) == text
+    assert ours.token_to_id("<|30.00|>") == theirs.get_vocab_size() - 1
 
 
 @pytest.mark.parametrize(

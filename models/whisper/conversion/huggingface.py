@@ -4,6 +4,7 @@ import json
 import pickle
 import shutil
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def read_pickle(path: Path) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old protocols, which are read or refused below
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         # The library's message is long, and advises to switch the check off.
         reason = next((line for line in str(error).splitlines() if "GLOBAL" in line or "Unsupported" in line), "it runs code")

@@ -86,9 +86,8 @@ def tokenizer_of_ranks(path: Path, tokens: Sequence[bytes], vocab_size: int) -> 
                 raise UnusableSource(f"{path}: token {token!r} is not made of two tokens of lower rank")
             merges.append((_spelt(parts[0]), _spelt(parts[1])))
     vocabulary = {_spelt(token): rank for rank, token in enumerate(tokens)}
-    return _tokenizer(
-        path, BPE(vocabulary, merges), dict(zip(special_tokens(languages), range(len(tokens), vocab_size), strict=False))
-    )
+    special = {token: len(tokens) + place for place, token in enumerate(special_tokens(languages))}
+    return _tokenizer(path, BPE(vocabulary, merges, continuing_subword_prefix="", end_of_word_suffix=""), special, vocab_size)
 
 
 def _parts(token: bytes, ranks: Mapping[bytes, int]) -> list[bytes]:
@@ -124,18 +123,28 @@ def tokenizer_of_merges(vocab: Path, merges: Path, added: Mapping[str, int], voc
         end = ids.get("<|endoftext|>", len(ids))
         languages = vocab_size - end - TIMESTAMPS - len(special_tokens(0))
         special = {token: end + place for place, token in enumerate(special_tokens(languages))}
-    return _tokenizer(vocab, model, special)
+    return _tokenizer(vocab, model, special, vocab_size)
 
 
-def _tokenizer(path: Path, model: BPE, special: Mapping[str, int]) -> Tokenizer:
+def _tokenizer(path: Path, model: BPE, special: Mapping[str, int], vocab_size: int) -> Tokenizer:
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     for token in sorted(special, key=lambda token: special[token]):
         tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False)])
         if tokenizer.token_to_id(token) != special[token]:
             raise UnusableSource(
                 f"{path}: token {token} should have the id {special[token]}, not {tokenizer.token_to_id(token)}"
             )
+    if tokenizer.get_vocab_size() + TIMESTAMPS == vocab_size:
+        tokenizer.add_tokens([AddedToken(f"<|{number * 0.02:.2f}|>", normalized=True) for number in range(TIMESTAMPS)])
+    start, untimed, end = (f"<|{name}|>" for name in ("startoftranscript", "notimestamps", "endoftext"))
+    try:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{start} {untimed} $A {end}",
+            pair=f"{start} {untimed} $A $B:1 {end}:1",
+            special_tokens=[(token, special[token]) for token in (start, untimed, end)],
+        )
+    except KeyError as error:
+        raise UnusableSource(f"{path} has no token {error.args[0]}") from None
     return tokenizer
