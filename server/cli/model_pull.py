@@ -29,6 +29,9 @@ def pull(
     from_cache: Annotated[
         bool, typer.Option("--from-cache", help="Take files of the right hash from caches of other tools on this machine.")
     ] = False,
+    max_mb_per_s: Annotated[
+        float | None, typer.Option("--max-mb-per-s", min=0.01, help="Download no faster than this.")
+    ] = None,
     catalogue: Annotated[bool, typer.Option("--catalogue", help="Only list the names that can be pulled.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -46,7 +49,8 @@ def pull(
         typer.echo(json.dumps(known) if as_json else "\n".join(known))
         return
     dialogue = Dialogue(say, _Progress(), lambda licence_id, text: _accepted(licence_id, text, accept_licence))
-    model = pull_model(open_store(), reference, name, Network.from_environment(mirror), from_cache, dialogue)
+    network = Network.from_environment(mirror, 1e6 * max_mb_per_s if max_mb_per_s else None)
+    model = pull_model(open_store(), reference, name, network, from_cache, dialogue)
     report(model, as_json)
 
 

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -41,8 +42,9 @@ def download(files: Sequence[RemoteFile], folder: Path, network: Network, progre
         ModelStoreError: the server refuses or cannot be reached.
     """
     stop = threading.Event()
+    pace = _Pace(network.max_bytes_per_s, stop)
     with network.client() as client, ThreadPoolExecutor(AT_ONCE) as pool:
-        transfers = [_Transfer(file, folder / file.part_name, network, client, progress, stop) for file in files]
+        transfers = [_Transfer(file, folder / file.part_name, network, client, progress, pace, stop) for file in files]
         futures = {transfer.file.name: pool.submit(transfer.run) for transfer in transfers}
         try:
             wait(futures.values(), return_when=FIRST_EXCEPTION)
@@ -55,14 +57,40 @@ def download(files: Sequence[RemoteFile], folder: Path, network: Network, progre
     return {name: future.result() for name, future in futures.items()}
 
 
+class _Pace:
+    """Keeps all transfers together below a rate."""
+
+    def __init__(self, max_bytes_per_s: float | None, stop: threading.Event) -> None:
+        self._rate, self._stop = max_bytes_per_s, stop
+        self._lock = threading.Lock()
+        self._free_at_s = time.monotonic()
+
+    def wait(self, size_bytes: int) -> None:
+        if self._rate is None:
+            return
+        with self._lock:
+            now_s = time.monotonic()
+            self._free_at_s = max(self._free_at_s, now_s) + size_bytes / self._rate
+            pause_s = self._free_at_s - now_s
+        self._stop.wait(pause_s)
+
+
 class _Transfer:
     def __init__(
-        self, file: RemoteFile, part: Path, network: Network, client: httpx.Client, progress: Progress, stop: threading.Event
+        self,
+        file: RemoteFile,
+        part: Path,
+        network: Network,
+        client: httpx.Client,
+        progress: Progress,
+        pace: "_Pace",
+        stop: threading.Event,
     ) -> None:
         self.file = file
         self._part = part
         self._url = network.address(file.url)
-        self._network, self._client, self._progress, self._stop = network, client, progress, stop
+        self._network, self._client = network, client
+        self._progress, self._pace, self._stop = progress, pace, stop
         self._received: str | None = None
 
     def run(self) -> str:
@@ -154,6 +182,7 @@ class _Transfer:
                 out.write(block)
                 content.update(block)
                 self._progress(self.file.name, here, self.file.bytes)
+                self._pace.wait(len(block))
         self._received = content.sha256 if here == self.file.bytes else None
 
     def _checked(self) -> str:

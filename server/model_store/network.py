@@ -29,9 +29,13 @@ class Network:
     """In a row without a new byte."""
     first_pause_s: float = 1.0
     """Doubled with every attempt."""
+    max_bytes_per_s: float | None = None
+    """Of all files together."""
 
     @staticmethod
-    def from_environment(mirror: str | None = None, environment: Mapping[str, str] = os.environ) -> "Network":
+    def from_environment(
+        mirror: str | None = None, max_bytes_per_s: float | None = None, environment: Mapping[str, str] = os.environ
+    ) -> "Network":
         home = Path(environment.get("HF_HOME") or Path(environment.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
         token = environment.get("HF_TOKEN")
         stored = home.expanduser() / "token"
@@ -43,6 +47,7 @@ class Network:
             token=token or None,
             offline=environment.get("HF_HUB_OFFLINE", "").lower() in _TRUE,
             cache=Path(environment.get("HF_HUB_CACHE") or home / "hub").expanduser(),
+            max_bytes_per_s=max_bytes_per_s,
         )
 
     def address(self, url: str) -> str:

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -281,6 +282,13 @@ def test_two_pulls_at_once_in_two_processes_download_once(store: ModelStore, hub
     assert not store.verify(store.find("tiny"))
 
 
+def test_a_pull_can_be_held_below_a_rate(hub: LoopbackHub, fetch: Puller) -> None:
+    size = sum(map(len, hub.files.values()))
+    before = time.monotonic()
+    fetch(max_bytes_per_s=2.0 * size)
+    assert time.monotonic() - before >= 0.4
+
+
 def test_a_proxy_is_used(store: ModelStore, hub: LoopbackHub, fetch: Puller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://hub.invalid")
     monkeypatch.setenv("HTTP_PROXY", hub.url)
@@ -346,7 +354,7 @@ def test_the_environment_is_read_as_the_hubs_own_client_reads_it(tmp_path: Path)
     network = Network.from_environment(environment={**given, "HF_HUB_CACHE": "/cache"})
     assert (network.endpoint, network.token, network.offline) == ("https://in.house", "t", True)
     assert network.cache == Path("/cache")
-    mirrored = Network.from_environment("http://mirror:8081/models/", given)
+    mirrored = Network.from_environment("http://mirror:8081/models/", environment=given)
     assert mirrored.address("https://one.example/a/b.pt") == "http://mirror:8081/models/a/b.pt"
     assert mirrored.endpoint == "http://mirror:8081/models"
     assert "Authorization" in mirrored.headers("http://mirror:8081/models/x")
