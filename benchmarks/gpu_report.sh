@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # Everything that needs a GPU, from a plain checkout, in under 8 minutes; what it finds lies in one folder.
 #
-#   benchmarks/gpu_report.sh OUT_FOLDER [--device cuda|cpu]
+#   benchmarks/gpu_report.sh OUT_FOLDER [--device cuda|cpu] [--recognition-model NAME]
 #
-# --device cpu runs the same steps in a short form, to see that they work; its figures are no results.
+# --device cpu runs the same steps in a short form, to see that they work; its figures are no results. NAME is a Whisper
+# that is installed (`descant models list`); without one, a network of the size of large-v3-turbo takes its place, whose
+# random weights cost the same work.
 #
 # The environment is .venv where there is one. Otherwise `make setup` makes it, or, where WHEELS names a folder of
 # wheels for a machine without a network, pip does from that folder and from what python3 already has (such as torch).
@@ -11,15 +13,16 @@
 set -uo pipefail
 
 usage() {
-  echo "usage: benchmarks/gpu_report.sh OUT_FOLDER [--device cuda|cpu]" >&2
+  echo "usage: benchmarks/gpu_report.sh OUT_FOLDER [--device cuda|cpu] [--recognition-model NAME]" >&2
   exit 2
 }
 
 readonly BUDGET_S=470
-out="" device=cuda
+out="" device=cuda recognition_model=""
 while (($#)); do
   case $1 in
     --device) device=${2-}; shift 2 || usage ;;
+    --recognition-model) recognition_model=${2-}; [[ -n $recognition_model ]] || usage; shift 2 ;;
     -*) usage ;;
     *) [[ -z $out ]] || usage; out=$1; shift ;;
   esac
@@ -96,14 +99,27 @@ if '$device' == 'cuda' and not found:
 cat "$out/machine.log"
 ((failures == 0)) || exit 1
 
-# random_ears LIMIT_S SHAPE TOKENS STREAMS UTTERANCES: ears of a published size without its weights.
-random_ears() {
-  local folder=$out/random-whisper
-  step random_whisper 30 "$python" -m benchmarks.random_whisper "$folder" --shape "$2" --tokens "$3"
-  step random_import 15 "$python" -m server models import "$folder" --name random-whisper
-  DESCANT_RECOGNITION_MODELS=random-whisper bench random_ears "$1" stt --streams "$4" --utterances "$5" --clients "$clients"
+# large_recognizer LIMIT_S SHAPE TOKENS STREAMS UTTERANCES: the installed model, or one of this shape without its weights.
+large_recognizer() {
+  local folder=$out/random-whisper name=$recognition_model
+  if [[ -z $name ]]; then
+    name=random-whisper
+    step random_whisper 30 "$python" -m benchmarks.random_whisper "$folder" --shape "$2" --tokens "$3"
+    step random_import 15 "$python" -m server models import "$folder" --name "$name"
+  fi
+  server_options+=(--recognition-model "$name")
+  bench large_recognizer "$1" stt --model "$name" --streams "$4" --utterances "$5" --clients "$clients"
+  server_options=(--device "$device")
   rm -rf "$folder" "$out/data/models"
 }
+
+# Where the installed model lies, before the data folder becomes one of ours.
+if [[ -n $recognition_model ]]; then
+  step installed_model 30 "$python" -m server models show "$recognition_model"
+  ((failures == 0)) || { cat "$out/installed_model.log"; exit 1; }
+  DESCANT_MODELS_DIR=$("$python" -m server models list --json | "$python" -c "import json, sys; print(json.load(sys.stdin)['folder'])")
+  export DESCANT_MODELS_DIR
+fi
 
 # Thousands of sockets, and room for the largest loads below; all sessions are of one key, which may take 7 of 8 slots.
 ulimit -n "$(ulimit -Hn)"
@@ -120,8 +136,8 @@ if [[ $device == cuda ]]; then
   server_options=(--device "$device")
   bench voice_open 40 tts --rate 10,50,200 --requests 400 --clients "$clients"
   bench voice_paced 100 tts --paced 256,512,1024,2048 --clients "$clients"
-  bench ears 60 stt --streams 16,256 --utterances 2 --clients "$clients"
-  random_ears 90 large-v3-turbo 24 16,64,256 2
+  bench recognizer 60 stt --streams 16,256 --utterances 2 --clients "$clients"
+  large_recognizer 90 large-v3-turbo 24 16,64,256 2
 else
   clients=1
   # The smallest limits that take these loads: a CPU would warm thousands of slots for minutes.
@@ -134,8 +150,8 @@ else
   server_options=(--device "$device")
   bench voice_open 60 tts --rate 2 --requests 6
   bench voice_paced 90 tts --paced 2 --requests 2 --clients 2
-  bench ears 90 stt --streams 1,2 --utterances 1
-  random_ears 90 tiny 8 1 1
+  bench recognizer 90 stt --streams 1,2 --utterances 1
+  large_recognizer 90 tiny 8 1 1
 fi
 rm -rf "$out/data"
 

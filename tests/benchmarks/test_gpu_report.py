@@ -17,7 +17,9 @@ def script(repository: Path) -> Path:
     return repository / "benchmarks/gpu_report.sh"
 
 
-@pytest.mark.parametrize("arguments", [[], ["a", "b"], ["a", "--device"], ["a", "--device", "tpu"], ["a", "--quick"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["a", "b"], ["a", "--device"], ["a", "--device", "tpu"], ["a", "--quick"], ["a", "--recognition-model"]]
+)
 def test_wrong_arguments_change_nothing(script: Path, arguments: list[str], tmp_path: Path) -> None:
     ended = subprocess.run([script, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=30)
     assert ended.returncode == 2
@@ -41,8 +43,10 @@ def test_options_of_the_bench_exist_and_fit_into_the_time(script: Path) -> None:
             for option in re.findall(r"--[a-z]+", step):
                 assert option in help_text
     on_a_card = text.partition("if [[ $device == cuda ]]")[2].partition("\nelse")[0]
-    limits_s = [int(limit) for limit in re.findall(r"^  (?:random_ears|(?:bench|step) \S+) (\d+)", on_a_card, re.MULTILINE)]
-    limits_s += [int(limit) for limit in re.findall(r"^  step random_\w+ (\d+)", text, re.MULTILINE)]
+    limits_s = [
+        int(limit) for limit in re.findall(r"^  (?:large_recognizer|(?:bench|step) \S+) (\d+)", on_a_card, re.MULTILINE)
+    ]
+    limits_s += [int(limit) for limit in re.findall(r"^ +step random_\w+ (\d+)", text, re.MULTILINE)]
     assert len(limits_s) == 10
     # A step that uses up its limit costs the last ones theirs, but the whole ends in time.
     (budget_s,) = re.findall(r"BUDGET_S=(\d+)", text)
