@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from benchmarks.result_lines import publish
 from benchmarks.speaker_judges import RATE_HZ, Judge, judges, spread_out
 from benchmarks.speech_measures import recognise, word_error_percent
-from benchmarks.spoken_sentences import segments_of
+from benchmarks.spoken_sentences import utterances_of
 from models.audio import Pcm
 from models.conv_tts.cloning import speak_together
 from models.conv_tts.model import ConvTtsSynthesizer, load
+from models.conv_tts.record import Timbre
 from models.registry import load_cloner
 from models.silero_vad import SileroDetector
 from models.voices import Voice
@@ -60,7 +61,7 @@ def recordings(settings: VoiceSettings, speaker: Speaker) -> tuple[Pcm, list[Pcm
 
 
 def say(model: ConvTtsSynthesizer, voice: Voice, texts: Sequence[str], front_end: TextFrontEnd) -> list[Pcm]:
-    return [speak_together(model, [(voice, segments_of(front_end, text))])[0] for text in texts]
+    return [speak_together(model, [(voice, utterances_of(front_end, text))])[0] for text in texts]
 
 
 def rank(judge: Judge, known: Mapping[str, list[Pcm]], clones: Mapping[str, list[Pcm]], scaled: bool) -> dict[str, object]:
@@ -96,7 +97,7 @@ def understood(waves: Mapping[str, Sequence[Pcm]]) -> dict[str, float]:
 def measure(speakers: Sequence[tuple[str, VoiceSettings]], pictures: Path | None) -> dict[str, object]:
     """All figures."""
     front_end, model, speaker = TextFrontEnd(), load("cpu", 1), Speaker()
-    cloning = Cloning(lambda: load_cloner("conv_tts"), SileroDetector(), front_end)
+    cloning = Cloning(lambda: load_cloner("conv_tts"), SileroDetector())
     known: dict[str, list[Pcm]] = {}
     clones: dict[str, list[Pcm]] = {}
     took_s = []
@@ -105,9 +106,10 @@ def measure(speakers: Sequence[tuple[str, VoiceSettings]], pictures: Path | None
         started_s = time.process_time()
         cloned = cloning.clone_now(clip, "clip")
         took_s.append(time.process_time() - started_s)
-        voice = Voice(name, name, "", "en", "en-US", "", cloned.speakers, cloned.character)
+        voice = Voice(name, name, "", "en", "en-US", "", cloned.family, cloned.record)
+        timbre = Timbre.of(cloned.record)
         clones[name] = say(model, voice, SPOKEN, front_end)
-        print(f"{name:18} {took_s[-1]:5.2f} s  {dict(cloned.speakers)}  {_short(asdict(cloned.character))}", flush=True)
+        print(f"{name:18} {took_s[-1]:5.2f} s  {dict(timbre.speakers)}  {_short(asdict(timbre.character))}", flush=True)
         if pictures:
             draw(pictures / f"{name.replace(' ', '_')}.png", known[name][0], clones[name][0], name)
     stock = {voice.name: say(model, voice, SPOKEN, front_end) for voice in model.info.voices}

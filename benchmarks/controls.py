@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.speech_measures import mel_cepstra
-from benchmarks.spoken_sentences import Spoken, say, segments_of
+from benchmarks.spoken_sentences import Spoken, say, utterances_of
+from models.conv_tts.record import Timbre
+from models.conv_tts.voice_maker import ConvTtsVoiceMaker
 from models.pitch import track_pitch
 from models.registry import load_synthesizer
 from models.speech import Synthesizer
@@ -68,7 +70,7 @@ class Mouth:
         self.voices = model.info.voices
 
     def say(self, voice: Voice, text: str, controls: Controls | None = None) -> Spoken:
-        return say(self._model, voice, segments_of(self._front_end, text, controls))
+        return say(self._model, voice, utterances_of(self._front_end, text, controls))
 
     def envelope_db(self, spoken: Spoken) -> NDArray[np.float64]:
         """Level at each millisecond over 12 ms, longer than a period of the voice, under the loudest one."""
@@ -155,10 +157,10 @@ def pause_rows(mouth: Mouth, voices: list[Voice]) -> Iterator[Row]:
 
 def mixture_rows(mouth: Mouth, voices: list[Voice]) -> Iterator[Row]:
     """Pitch and spectrum between two voices move one way with the weight."""
-    pure = [voice for voice in voices if len(voice.speakers) == 1]
+    pure = [voice for voice in voices if len(Timbre.of(voice.record).speakers) == 1]
     for one, other in combinations(pure, 2):
-        names = one.speakers[0][0], other.speakers[0][0]
-        mixed = [replace(one, speakers=((names[0], 1 - share), (names[1], share))) for share in SHARES]
+        maker = ConvTtsVoiceMaker(voices)
+        mixed = [replace(one, record=maker.mix([(one, 1 - share), (other, share)])) for share in SHARES]
         spoken = [mouth.say(voice, CLAUSE) for voice in mixed]
         pitch = [float(np.median(mouth.pitch_semitones(each))) for each in spoken]
         spectra = [mel_cepstra(each.pcm.astype(np.float64)).mean(0) for each in spoken]

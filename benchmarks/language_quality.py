@@ -26,19 +26,20 @@ import torch
 
 from benchmarks.phone_recogniser import PhoneRecogniser, load
 from benchmarks.speech_measures import Floats, mel_cepstral_distortion_db, octave_levels_db, pitch_error_cents
-from benchmarks.spoken_sentences import EVALUATION_HZ, say, segments_of, timed_segment
+from benchmarks.spoken_sentences import EVALUATION_HZ, say, timed_utterance, utterances_of
 from models.conv_tts.config import FRAME_MS, SAMPLE_RATE_HZ
+from models.conv_tts.record import Timbre
 from models.conv_tts.vocoder import Vocoder
 from models.phones import PAUSES
 from models.registry import load_synthesizer
-from models.speech import Segment, Synthesizer
+from models.speech import Synthesizer, Utterance
 from models.voices import Voice
 from server.text.frontend import TextFrontEnd
 from server.text.tongues import TONGUES
 from training.ears.synthesizers import Speech
 from training.espeak_phones import VOICE_OF, EspeakPhones
 from training.letter_to_sound.measure import edit_distance
-from training.voice.data import Utterance
+from training.voice.data import Utterance as TaughtUtterance
 from training.voice.espeak import MULTILINGUAL, RATE, VARIANTS, make_utterance, sentences_of
 
 Figures = dict[str, float | list[float]]
@@ -84,7 +85,7 @@ def front_end_agreement(espeak: EspeakPhones, folder: Path, language: str, count
     front_end, errors = TextFrontEnd([language]), Errors()
     for sentence in itertools.islice(sentences_of(folder, language, 1, testing=True), count):
         if expected := expected_phones(espeak, sentence, language):
-            segments = segments_of(front_end, sentence, language=language)
+            segments = utterances_of(front_end, sentence, language=language)
             errors.add(expected, [phone.symbol for segment in segments for phone in segment.phones])
     return {
         "sentences": errors.sentences,
@@ -98,7 +99,7 @@ class VoiceMeasure:
 
     def __init__(self, espeak: EspeakPhones, model: Synthesizer, voice: Voice, judge: PhoneRecogniser | None) -> None:
         self._espeak, self._model, self._voice, self._judge = espeak, model, voice, judge
-        ((self._speaker, _),) = voice.speakers
+        ((self._speaker, _),) = Timbre.of(voice.record).speakers
         self._language, _, variant = self._speaker.rpartition("-")
         self._espeak_voice = VOICE_OF[self._language] + VARIANTS[variant]
         self._front_end = TextFrontEnd([voice.tongue])
@@ -114,7 +115,7 @@ class VoiceMeasure:
         utterance = make_utterance(self._espeak, sentence, self._speaker, MULTILINGUAL)
         if utterance is None:
             return
-        timed = timed_segment(utterance)
+        timed = timed_utterance(utterance)
         source = source_pcm(self._espeak.speak(sentence, self._espeak_voice, rate=RATE), utterance)
         pcm = say(self._model, self._voice, [timed]).at_16_khz()
         ours, theirs = equally_loud(pcm, source)
@@ -123,14 +124,16 @@ class VoiceMeasure:
         self._copy_distortion.append(mel_cepstral_distortion_db(*equally_loud(copy, source)))
         self._cents.append(pitch_error_cents(pcm, source))
         self._levels.append(np.array(octave_levels_db(ours)) - np.array(octave_levels_db(theirs)))
-        free = say(self._model, self._voice, [Segment(tuple(replace(phone, duration_ms=None) for phone in timed.phones))])
+        free = say(
+            self._model, self._voice, [Utterance(phones=tuple(replace(phone, duration_ms=None) for phone in timed.phones))]
+        )
         for phone, time in zip(timed.phones, free.times, strict=True):
             if phone.symbol not in PAUSES and phone.duration_ms:
                 said_ms = (time.end_samples - time.start_samples) / 24
                 self._duration_errors.append(abs(np.log(said_ms / phone.duration_ms)))
                 self._lengths_ms += (said_ms, phone.duration_ms)
         if self._judge is not None:
-            read = say(self._model, self._voice, segments_of(self._front_end, sentence, language=self._voice.tongue))
+            read = say(self._model, self._voice, utterances_of(self._front_end, sentence, language=self._voice.tongue))
             expected = expected_phones(self._espeak, sentence, self._language)
             ways = {"source": source, "copy": copy, "given_phones": free.at_16_khz(), "from_text": read.at_16_khz()}
             for name, audio in ways.items():
@@ -149,7 +152,7 @@ class VoiceMeasure:
         } | (heard if self._judge is not None else {})
 
 
-def source_pcm(speech: Speech, utterance: Utterance) -> Floats:
+def source_pcm(speech: Speech, utterance: TaughtUtterance) -> Floats:
     """espeak-ng's audio at 16 kHz with the pause before it that the utterance has, as long as the utterance."""
     pcm = soxr.resample(speech.pcm / 32768, speech.sample_rate_hz, EVALUATION_HZ, quality="VHQ")
     lead_frames = int(utterance.durations_frames[0]) if speech.phones[0][0] != "pau" else 0
@@ -158,7 +161,7 @@ def source_pcm(speech: Speech, utterance: Utterance) -> Floats:
     return np.asarray(padded[:length])
 
 
-def copied_pcm(utterance: Utterance) -> Floats:
+def copied_pcm(utterance: TaughtUtterance) -> Floats:
     """The source's own parameters through our vocoder, at 16 kHz: what no model of it can beat."""
     order = MULTILINGUAL.cepstrum_order
     vocoder, frames = Vocoder(order), torch.from_numpy(utterance.frames.astype(np.float32))[None]
@@ -192,7 +195,7 @@ def main() -> None:
     judge = load(options.judge) if options.judge.exists() else None
     model = load_synthesizer("conv_tts", "cpu", 1, [options.voice_file] if options.voice_file else [])
     for voice in model.info.voices:
-        if voice.speakers[0][0] in MULTILINGUAL.speakers:
+        if Timbre.of(voice.record).speakers[0][0] in MULTILINGUAL.speakers:
             measure = VoiceMeasure(espeak, model, voice, judge)
             for sentence in itertools.islice(
                 sentences_of(options.text_folder, voice.tongue, 1, testing=True), options.sentences

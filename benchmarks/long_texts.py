@@ -74,11 +74,11 @@ def speak_passage(model: Synthesizer, front_end: TextFrontEnd, voice: Voice, sen
     """One request; the sound of each sentence lies between the first and the last of its phones."""
     starts = np.cumsum([0, *(len(sentence) + 1 for sentence in sentences)])[:-1].tolist()
     pieces = read_whole(front_end, " ".join(sentences))
-    spoken = say(model, voice, [piece.segment for piece in pieces])
+    spoken = say(model, voice, [piece.utterance for piece in pieces])
     spans: dict[int, tuple[int, int]] = {}
     place = 0
     for piece in pieces:
-        for phone in piece.segment.phones:
+        for phone in piece.utterance.phones:
             time, place = spoken.times[place], place + 1
             if phone.word >= 0:
                 sentence = bisect_right(starts, _start_chars(piece, phone.word)) - 1

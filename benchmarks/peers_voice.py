@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from benchmarks.listening_conditions import Floats
 from benchmarks.side_by_side import Times, Work, in_turns, middle_ms, ratios, total_s
-from benchmarks.spoken_sentences import segments_of
+from benchmarks.spoken_sentences import utterances_of
 from models.conv_tts.model import load
 from models.phones import PAUSES
-from models.speech import Segment, Synthesizer
+from models.speech import Synthesizer, Utterance
 from models.voices import Voice
 from server.text.frontend import TextFrontEnd
 from training.sentences import load_sentences
@@ -54,7 +54,7 @@ class Sentence:
     """One piece of work, with all that the peers need to know of it."""
 
     text: str
-    segments: tuple[Segment, ...]
+    segments: tuple[Utterance, ...]
     seconds: float
     """How long our voice takes to say it, and so everybody."""
 
@@ -244,7 +244,7 @@ def compare(texts: Sequence[str], text_folder: Path, names: Sequence[str], round
     voice = model.info.voices[0]
     sentences = []
     for text in texts:
-        silent = Sentence(text, tuple(segments_of(front_end, text)), 0.0)
+        silent = Sentence(text, tuple(utterances_of(front_end, text)), 0.0)
         samples = sum(pcm.size for pcm in descant(model, voice, silent))
         sentences.append(Sentence(text, silent.segments, samples / model.info.sample_rate_hz))
     rows: dict[str, dict[str, object]] = {OURS: {}}

@@ -11,13 +11,15 @@ import soxr
 from benchmarks.speech_measures import Floats
 from models.conv_tts.config import FRAME_MS, SAMPLE_RATE_HZ
 from models.phones import ARPABET_TO_IPA, PHONES
-from models.speech import Phone, PhoneTime, Segment, Synthesizer
+from models.speaking import audio_of, steps_of
+from models.speech import Phone, SampleSpan, SpeechFrames, Synthesizer, Utterance
 from models.voices import Voice
 from server.engine.speech.text_feed import read_whole
 from server.requests.speech import Controls
 from server.text.frontend import TextFrontEnd
 from training.sentences import held_out, load_sentences
-from training.voice.data import Utterance, read_words
+from training.voice.data import Utterance as TaughtUtterance
+from training.voice.data import read_words
 from training.voice.flite import FliteSpeech
 
 EVALUATION_HZ = 16_000
@@ -33,7 +35,7 @@ class Spoken:
     """At 24 kHz."""
     borders_samples: list[int]
     phones: tuple[Phone, ...]
-    times: tuple[PhoneTime, ...]
+    times: tuple[SampleSpan, ...]
     first_chunk_s: float
     total_s: float
 
@@ -56,27 +58,27 @@ def unseen_sentences(folder: Path, count: int) -> list[str]:
     return sentences[:count]
 
 
-def segments_of(front_end: TextFrontEnd, text: str, controls: Controls | None = None, language: str = "en") -> list[Segment]:
+def utterances_of(
+    front_end: TextFrontEnd, text: str, controls: Controls | None = None, language: str = "en"
+) -> list[Utterance]:
     """What the server would send to the model."""
-    return [piece.segment for piece in read_whole(front_end, text, controls, language)]
+    return [piece.utterance for piece in read_whole(front_end, text, controls, language)]
 
 
-def say(model: Synthesizer, voice: Voice, segments: list[Segment]) -> Spoken:
-    """Speak segments in the model's own chunks, timing the first step and all of them in CPU time."""
+def say(model: Synthesizer, voice: Voice, utterances: list[Utterance]) -> Spoken:
+    """Speak utterances in the model's own chunks, timing the first step and all of them in CPU time."""
     started_s = time.process_time()
-    model.admit(0, voice)
-    for segment in segments:
-        model.feed(0, segment)
-    steps = [model.step([0])[0]]
-    first_chunk_s = time.process_time() - started_s
-    while (frames := model.step([0])[0]).pcm.size:
-        steps.append(frames)
-    model.release(0)
+    steps: list[SpeechFrames] = []
+    first_chunk_s = 0.0
+    for given in steps_of(model, [(voice, utterances)]):
+        steps.append(given[0])
+        if given[0].pcm.size and not first_chunk_s:
+            first_chunk_s = time.process_time() - started_s
     total_s = time.process_time() - started_s
-    borders = np.cumsum([step.pcm.size for step in steps])[:-1].tolist()
-    times = tuple(time for step in steps for time in step.phone_times or ())
-    phones = tuple(phone for segment in segments for phone in segment.phones)
-    return Spoken(np.concatenate([step.pcm for step in steps]), borders, phones, times, first_chunk_s, total_s)
+    borders = np.cumsum([step.pcm.size for step in steps if step.pcm.size])[:-1].tolist()
+    times = tuple(time for step in steps for time in step.times or ())
+    phones = tuple(phone for utterance in utterances for phone in utterance.phones)
+    return Spoken(audio_of(steps), borders, phones, times, first_chunk_s, total_s)
 
 
 def teacher_spans_s(speech: FliteSpeech, symbols: frozenset[str]) -> list[tuple[float, float]]:
@@ -86,11 +88,11 @@ def teacher_spans_s(speech: FliteSpeech, symbols: frozenset[str]) -> list[tuple[
     return [(start, segment.end_s) for start, segment in pairs if ARPABET_TO_IPA.get(segment.phone) in symbols]
 
 
-def timed_segment(utterance: Utterance) -> Segment:
+def timed_utterance(taught: TaughtUtterance) -> Utterance:
     """The teacher's phones with the teacher's durations."""
-    return Segment(
-        tuple(
+    return Utterance(
+        phones=tuple(
             Phone(PHONES[int(symbol)], int(stress), 0, bool(starts), duration_ms=float(frames) * FRAME_MS)
-            for (symbol, stress, starts), frames in zip(utterance.phones, utterance.durations_frames, strict=True)
+            for (symbol, stress, starts), frames in zip(taught.phones, taught.durations_frames, strict=True)
         )
     )

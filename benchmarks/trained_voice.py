@@ -33,8 +33,9 @@ from benchmarks.speech_measures import (
     recognise,
     word_error_percent,
 )
-from benchmarks.spoken_sentences import EVALUATION_HZ, say, timed_segment
+from benchmarks.spoken_sentences import EVALUATION_HZ, say, timed_utterance
 from models.conv_tts.config import SAMPLE_RATE_HZ
+from models.conv_tts.record import Timbre
 from models.conv_tts.vocoder import Vocoder
 from models.pitch import track_pitch
 from models.registry import load_synthesizer
@@ -84,7 +85,7 @@ def heard_figures(client: Client, texts: list[str], sounds: list[Floats]) -> dic
 
 def timed_figures(model: Synthesizer, voice: Voice, utterances: list[Utterance], copies: list[Floats]) -> dict[str, float]:
     """Distances from the copies, with their durations."""
-    timed = [say(model, voice, [timed_segment(utterance)]).at_16_khz() for utterance in utterances]
+    timed = [say(model, voice, [timed_utterance(utterance)]).at_16_khz() for utterance in utterances]
     pairs = list(zip(timed, copies, strict=True))
     return {
         "distortion_db": float(np.mean([mel_cepstral_distortion_db(one, other) for one, other in pairs])),
@@ -117,7 +118,8 @@ def evaluate(weights: Path, folder: Path) -> dict[str, object]:
     copies = [copy_of(utterance, network.config.cepstrum_order) for utterance in utterances]
     model = load_synthesizer("conv_tts", "cpu", 1, [weights])
     trained = model.info.voices[-1]
-    singles = [voice for voice in model.info.voices if len(voice.speakers) == 1 and not voice.network]
+    timbres = {voice.name: Timbre.of(voice.record) for voice in model.info.voices}
+    singles = [v for v in model.info.voices if len(timbres[v.name].speakers) == 1 and not timbres[v.name].network]
     other = nearest(model, singles, utterances, copies)
     figures: dict[str, object] = {}
     with tempfile.TemporaryDirectory(prefix="descant-") as data_dir:

@@ -42,16 +42,17 @@ from benchmarks.spoken_sentences import (
     VOWELS,
     Spoken,
     say,
-    segments_of,
     teacher_spans_s,
-    timed_segment,
+    timed_utterance,
     unseen_sentences,
+    utterances_of,
 )
 from models.conv_tts.config import SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.model import WEIGHTS, load
+from models.conv_tts.record import Timbre
 from models.conv_tts.vocoder import Vocoder
 from models.phones import PAUSES
-from models.speech import Segment, Synthesizer
+from models.speech import Synthesizer, Utterance
 from models.voices import Voice
 from server.text.frontend import TextFrontEnd
 from training.voice.acoustics import translate
@@ -88,8 +89,8 @@ def _difference(figures: Figures, name: str) -> float:
 
 def evaluate_voice(model: Synthesizer, front_end: TextFrontEnd, voice: Voice, sentences: list[str]) -> Figures:
     """All figures of one voice."""
-    teacher = voice.speakers[0][0]
-    spoken = [say(model, voice, segments_of(front_end, sentence)) for sentence in sentences]
+    teacher = Timbre.of(voice.record).speakers[0][0]
+    spoken = [say(model, voice, utterances_of(front_end, sentence)) for sentence in sentences]
     sources = [speak(teacher, sentence) for sentence in sentences]
     ours = [one.at_16_khz() for one in spoken]
     theirs = [_samples(source) for source in sources]
@@ -150,7 +151,7 @@ def _timed_figures(model: Synthesizer, voice: Voice, teacher: str, sentences: li
         utterance = make_utterance(words, teacher, ConvTtsConfig())
         if utterance is None:
             continue
-        timed = timed_segment(utterance)
+        timed = timed_utterance(utterance)
         spoken = say(model, voice, [timed])
         speech = speak(teacher, words.text, words.arpabet)
         pcm, source = _in_step(spoken.at_16_khz(), _samples(speech))
@@ -160,7 +161,7 @@ def _timed_figures(model: Synthesizer, voice: Voice, teacher: str, sentences: li
         by_octave.append(mel_error_db(pcm, source))
         cents.append(pitch_error_cents(pcm, source))
         copies.append(mel_cepstral_distortion_db(*_in_step(_copy(speech, teacher), _samples(speech))))
-        free = say(model, voice, [Segment(tuple(replace(phone, duration_ms=None) for phone in timed.phones))])
+        free = say(model, voice, [Utterance(phones=tuple(replace(phone, duration_ms=None) for phone in timed.phones))])
         lengths.append((_words_samples(free), _words_samples(spoken)))
     our_length, their_length = np.sum(lengths, 0)
     return {
@@ -205,12 +206,12 @@ def draw(model: Synthesizer, voice: Voice, sentence: str, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    teacher, words = voice.speakers[0][0], read_words(sentence)
+    teacher, words = Timbre.of(voice.record).speakers[0][0], read_words(sentence)
     utterance = make_utterance(words, teacher, ConvTtsConfig()) if words else None
     if words is None or utterance is None:
         return
     speech = speak(teacher, words.text, words.arpabet)
-    ours, source = _in_step(say(model, voice, [timed_segment(utterance)]).at_16_khz(), _samples(speech))
+    ours, source = _in_step(say(model, voice, [timed_utterance(utterance)]).at_16_khz(), _samples(speech))
     copied, _ = _in_step(_copy(speech, teacher), _samples(speech))
     figure, axes = plt.subplots(3, 1, figsize=(11, 8), sharex=True, layout="constrained")
     for axis, pcm, label in zip(axes, (source, copied, ours), (f"flite {teacher}", "copy", voice.name), strict=True):
@@ -232,7 +233,7 @@ def print_bars(voices: dict[str, Figures]) -> None:
 
 def measure_speed(model: Synthesizer, front_end: TextFrontEnd, sentences: list[str]) -> dict[str, float]:
     """CPU time of all steps over audio, and of the first step, on one thread."""
-    figures = _technical_figures([say(model, model.info.voices[0], segments_of(front_end, s)) for s in sentences])
+    figures = _technical_figures([say(model, model.info.voices[0], utterances_of(front_end, s)) for s in sentences])
     return {name: round(_number(figures, name), 4) for name in ("real_time_factor", "first_chunk_ms_p50")}
 
 
@@ -259,7 +260,7 @@ def main() -> None:
         print(json.dumps(measure_speed(model, front_end, sentences)))
         return
     voices: dict[str, Figures] = {}
-    for voice in (v for v in model.info.voices if arguments.all_voices or len(v.speakers) == 1):
+    for voice in (v for v in model.info.voices if arguments.all_voices or len(Timbre.of(v.record).speakers) == 1):
         voices[voice.name] = evaluate_voice(model, front_end, voice, sentences)
         print(voice.name)
         for name, value in voices[voice.name].items():

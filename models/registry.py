@@ -8,10 +8,11 @@ from typing import Any
 from models.hearing import Recognizer
 from models.importing import ModelImporter
 from models.speech import Synthesizer
-from models.voices import VoiceCloner
+from models.voices import Voice, VoiceCloner, VoiceMaker
 
 SYNTHESIZERS = {"conv_tts": "models.conv_tts.networks:load"}
 RECOGNIZERS = {"whisper": "models.whisper.model:load"}
+VOICE_MAKERS = {"conv_tts": "models.conv_tts.voice_maker:ConvTtsVoiceMaker"}
 CLONERS = {"conv_tts": "models.conv_tts.cloning:load_cloner"}
 IMPORTERS = {"whisper": "models.whisper.conversion.importer:WhisperImporter"}
 SPEAKER_ENCODER = "models.speaker_encoder.model:load"
@@ -46,6 +47,15 @@ def load_recognizer(name: str, device: str, max_batch: int, folder: Path | None 
     given = {} if folder is None else {"folder": folder}
     model: Recognizer = _load(RECOGNIZERS, name)(device=device, max_batch=max_batch, engine=engine, **given)
     return model
+
+
+def load_voice_makers(voices: Sequence[Voice]) -> dict[str, VoiceMaker]:
+    """What can be done with voices of the families that these stock voices belong to, in their order. Loads neither weights
+    nor torch."""
+    families: dict[str, list[Voice]] = {}
+    for voice in voices:
+        families.setdefault(voice.family, []).append(voice)
+    return {name: _import(VOICE_MAKERS[name])(own) if name in VOICE_MAKERS else VoiceMaker() for name, own in families.items()}
 
 
 def load_cloner(name: str) -> VoiceCloner:

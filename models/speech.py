@@ -1,13 +1,20 @@
-"""What a family that speaks offers to the engine. Shape letters are explained in `models`."""
+"""What a family that speaks offers to the engine. Shape letters are explained in `models`.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+A family says in its `SynthesizerInfo` what it reads, which controls it acts on and which times it gives; the server keeps to
+that and refuses what goes beyond. A family that reads phones gets text read by the server's front end, one that reads text
+gets it as it was written, without markup.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from models.audio import Pcm
 from models.voices import Voice
 
-# --- speech synthesis ---------------------------------------------------------
+Reads = Literal["text", "phones"]
+Times = Literal["phones", "words", "none"]
+Control = Literal["speed", "volume", "pitch", "pitch_range", "emotion", "instructions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +22,7 @@ class Phone:
     """One phone to be spoken, with everything that shapes it.
 
     ``symbol`` is an entry of `models.phones.PHONES`. ``word`` indexes the words
-    of the text segment the phone came from; pauses have -1. ``duration_ms``
+    of the utterance the phone came from; pauses have -1. ``duration_ms``
     fixes the length exactly (a ``<break>``); None lets the model predict it.
     ``speed`` divides the predicted duration, ``volume`` multiplies the
     amplitude, ``pitch_semitones`` shifts and ``pitch_range`` scales the
@@ -34,15 +41,51 @@ class Phone:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """The phones of one clause or sentence: the unit the model encodes at once."""
+class Delivery:
+    """How an utterance is to be said. The numbers mean what they mean in `Phone`."""
 
-    phones: tuple[Phone, ...]
+    speed: float = 1.0
+    volume: float = 1.0
+    pitch_semitones: float = 0.0
+    pitch_range: float = 1.0
+    emotion: str | None = None
+    """A name of `server.text.delivery.EMOTIONS`, for families that read text; in phones it is in the numbers already."""
 
 
 @dataclass(frozen=True, slots=True)
-class PhoneTime:
-    """When one phone of a segment sounds, in samples since the slot was admitted."""
+class Utterance:
+    """What a slot is fed at once: a clause or a sentence. It is whole: what it says does not wait for the next one."""
+
+    text: str = ""
+    """As it was written, without markup. Empty where there is only a pause."""
+    phones: tuple[Phone, ...] = ()
+    """For families that read phones, pauses and controls in them. Empty for those that read text."""
+    delivery: Delivery = Delivery()
+    """For families that read text: how all of it is said."""
+    pause_ms: float = 0.0
+    """For families that read text: silence of exactly this length after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What holds for everything that a slot says."""
+
+    seed: int | None = None
+    """The same seed gives the same samples, whoever the neighbours are; None draws one. Families that do not sample
+    always give the same."""
+    sampling: Mapping[str, float] = field(default_factory=dict)
+    """Of the numbers in `SynthesizerInfo.sampling`, those that depart from the family's own."""
+    instructions: str = ""
+    """How to speak, in words; for families with this control."""
+
+
+DEFAULT_GENERATION = Generation()
+"""As the family does it by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSpan:
+    """When a phone or a word sounds, in samples since the slot was admitted."""
 
     start_samples: int
     end_samples: int
@@ -50,14 +93,16 @@ class PhoneTime:
 
 @dataclass(frozen=True, slots=True)
 class SpeechFrames:
-    """What one step gave one slot."""
+    """What one step gave one slot. A step may give nothing (while a prompt or text is read) and end nothing."""
 
     pcm: Pcm
     """New audio at the model's sample rate; may be empty."""
-    phone_times: tuple[PhoneTime, ...] | None
-    """For a segment whose first audio is in this step: the times of all its phones, in order."""
-    segments_ended: int
-    """How many of the slot's segments gave their last sample in this step (0 or more)."""
+    times: tuple[SampleSpan, ...] | None
+    """Of the slot's first utterance that had none yet, in order: of its phones, or of the words of its text between white
+    space, as `SynthesizerInfo.times` says. They come with its first audio where the family knows them then, at the latest
+    in the step that ends it."""
+    utterances_ended: int
+    """How many of the slot's utterances gave their last sample in this step (0 or more). Nothing else says that one ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +113,12 @@ class SynthesizerInfo:
     max_slots: int
     device: str
     voices: tuple[Voice, ...]
+    reads: Reads
+    times: Times
+    controls: frozenset[Control]
+    """Those that it acts on; the others are refused where a request asks for them, and read over in markup."""
+    sampling: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Numbers of its sampling that a request may set, such as ``temperature``, each with the range that is taken."""
 
 
 class Synthesizer(Protocol):
@@ -76,11 +127,11 @@ class Synthesizer(Protocol):
     @property
     def info(self) -> SynthesizerInfo: ...
 
-    def admit(self, slot: int, voice: Voice) -> None:
+    def admit(self, slot: int, voice: Voice, generation: Generation = DEFAULT_GENERATION) -> None:
         """Take a free slot (0 <= slot < max_slots) into use with a fresh state."""
 
-    def feed(self, slot: int, segment: Segment) -> None:
-        """Queue a segment; its audio follows that of earlier segments without a seam."""
+    def feed(self, slot: int, utterance: Utterance) -> None:
+        """Queue an utterance, also while earlier ones are being spoken; its audio follows theirs without a seam."""
 
     def step(self, slots: Sequence[int]) -> list[SpeechFrames]:
         """Advance the given slots by one chunk each, as one batch.
@@ -90,4 +141,4 @@ class Synthesizer(Protocol):
         """
 
     def release(self, slot: int) -> None:
-        """Give the slot back; queued segments are dropped."""
+        """Give the slot back; queued utterances are dropped."""

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,20 +11,33 @@ import numpy as np
 from models.audio import Pcm
 from models.hearing import Hypothesis, RecognitionWindow, RecognizedWord, RecognizerInfo
 from models.phones import ARPABET_TO_IPA
-from models.speech import Phone, PhoneTime, Segment, SpeechFrames, SynthesizerInfo
-from models.voices import Character, ClonedSpeech, Voice
-from server.requests.speech import Controls, Pronunciations
+from models.speech import (
+    DEFAULT_GENERATION,
+    Control,
+    Generation,
+    Phone,
+    Reads,
+    SampleSpan,
+    SpeechFrames,
+    SynthesizerInfo,
+    Utterance,
+)
+from models.voices import EMBEDDING_SIZE, ClonedVoice, Record, Voice, VoiceMaker
+from server.requests.speech import NO_PRONUNCIATIONS, Controls, Pronunciations
 from server.text.frontend import SpokenWord, Take, TextSegment, WrittenWord
+from server.text.written import WrittenStream
 
 RATE_HZ = 24_000
 PHONE_MS = 50.0
 FIRST_CHUNK_MS = 40
 CHUNK_MS = 100
 
-ANNA = Voice("00000000-0000-4000-8000-00000000000a", "Anna", "A fake voice.", "en", "en-US", "feminine", (("anna", 1.0),))
+ANNA = Voice("00000000-0000-4000-8000-00000000000a", "Anna", "A fake voice.", "en", "en-US", "feminine", "fake", {"anna": 1.0})
 BERT = Voice(
-    "00000000-0000-4000-8000-00000000000b", "Bert", "Another fake voice.", "en", "en-GB", "masculine", (("bert", 1.0),)
+    "00000000-0000-4000-8000-00000000000b", "Bert", "Another fake voice.", "en", "en-GB", "masculine", "fake", {"bert": 1.0}
 )
+
+CONTROLS: frozenset[Control] = frozenset(("speed", "volume", "pitch", "pitch_range", "emotion"))
 
 LETTERS = dict(
     zip(
@@ -43,7 +56,7 @@ class ModelFault(RuntimeError):
 @dataclass
 class _Slot:
     voice: Voice
-    queue: deque[Segment] = field(default_factory=deque)
+    queue: deque[Utterance] = field(default_factory=deque)
     ready: Pcm = field(default_factory=lambda: np.zeros(0, np.float32))
     left: int = 0
     """Samples of the current segment not given yet."""
@@ -59,7 +72,9 @@ class FakeSynthesizer:
     """
 
     def __init__(self, *, max_slots: int = 8, step_s: float = 0.0, fault_symbol: str | None = None) -> None:
-        self.info = SynthesizerInfo("fake", RATE_HZ, ("en",), max_slots, "cpu", (ANNA, BERT))
+        self.info = SynthesizerInfo(
+            "fake", RATE_HZ, ("en",), max_slots, "cpu", (ANNA, BERT), reads="phones", times="phones", controls=CONTROLS
+        )
         self.step_s = step_s
         self.fault_symbol = fault_symbol
         self.fault_once = False
@@ -73,13 +88,13 @@ class FakeSynthesizer:
     def slots_in_use(self) -> int:
         return len(self._slots)
 
-    def admit(self, slot: int, voice: Voice) -> None:
+    def admit(self, slot: int, voice: Voice, generation: Generation = DEFAULT_GENERATION) -> None:
         assert 0 <= slot < self.info.max_slots
         assert slot not in self._slots, f"slot {slot} is taken"
         self._slots[slot] = _Slot(voice)
 
-    def feed(self, slot: int, segment: Segment) -> None:
-        self._slots[slot].queue.append(segment)
+    def feed(self, slot: int, utterance: Utterance) -> None:
+        self._slots[slot].queue.append(utterance)
 
     def release(self, slot: int) -> None:
         del self._slots[slot]
@@ -116,17 +131,97 @@ class FakeSynthesizer:
         return SpeechFrames(pcm, times, ended)
 
 
-def render(segment: Segment, voice: Voice, start_samples: int) -> tuple[Pcm, tuple[PhoneTime, ...]]:
+def render(segment: Utterance, voice: Voice, start_samples: int) -> tuple[Pcm, tuple[SampleSpan, ...]]:
     """The whole audio of a segment and its phone times, counted from ``start_samples``."""
     parts, times = [], []
     at = start_samples
     for phone in segment.phones:
         samples = round((phone.duration_ms if phone.duration_ms is not None else PHONE_MS) / phone.speed * RATE_HZ / 1000)
-        hz = 100.0 + 10.0 * (sum(map(ord, phone.symbol + voice.speakers[0][0])) % 97)
+        hz = 100.0 + 10.0 * (sum(map(ord, phone.symbol + next(iter(voice.record)))) % 97)
         parts.append((0.3 * phone.volume * np.sin(2 * np.pi * hz * np.arange(samples) / RATE_HZ)).astype(np.float32))
-        times.append(PhoneTime(at, at + samples))
+        times.append(SampleSpan(at, at + samples))
         at += samples
     return np.concatenate(parts) if parts else np.zeros(0, np.float32), tuple(times)
+
+
+READER_RATE_HZ = 16_000
+PREFILL_STEPS = 2
+CLEO = Voice(
+    "00000000-0000-4000-8000-00000000000c", "Cleo", "A fake reader.", "en", "en-US", "feminine", "reader", {"code": [3, 1]}
+)
+DAI = Voice(
+    "00000000-0000-4000-8000-00000000000d", "Dai", "Reads Japanese.", "ja", "ja-JP", "masculine", "reader", {"code": [4]}
+)
+
+
+@dataclass
+class _ReaderSlot:
+    voice: Voice
+    generation: Generation
+    queue: deque[Utterance] = field(default_factory=deque)
+    ready: Pcm | None = None
+    prefilled: int = 0
+    """Steps of the first utterance that gave nothing."""
+
+
+class FakeReader:
+    """Another family: reads text, gives no times, draws its samples by a seed, and begins each utterance with steps that give
+    nothing. Ten milliseconds of noise for each character."""
+
+    def __init__(self, *, max_slots: int = 4) -> None:
+        self.info = SynthesizerInfo(
+            "reader", READER_RATE_HZ, ("en", "ja"), max_slots, "cpu", (CLEO, DAI), reads="text", times="none",
+            controls=frozenset(("emotion", "instructions")), sampling={"temperature": (0.0, 2.0)},
+        )  # fmt: skip
+        self.read: list[tuple[Utterance, Generation]] = []
+        self._slots: dict[int, _ReaderSlot] = {}
+
+    @property
+    def slots_in_use(self) -> int:
+        return len(self._slots)
+
+    def admit(self, slot: int, voice: Voice, generation: Generation = DEFAULT_GENERATION) -> None:
+        assert voice.family == self.info.family
+        assert slot not in self._slots, f"slot {slot} is taken"
+        self._slots[slot] = _ReaderSlot(voice, generation)
+
+    def feed(self, slot: int, utterance: Utterance) -> None:
+        assert not utterance.phones
+        self.read.append((utterance, self._slots[slot].generation))
+        self._slots[slot].queue.append(utterance)
+
+    def release(self, slot: int) -> None:
+        del self._slots[slot]
+
+    def step(self, slots: Sequence[int]) -> list[SpeechFrames]:
+        return [self._advance(self._slots[slot]) for slot in slots]
+
+    def _advance(self, slot: _ReaderSlot) -> SpeechFrames:
+        nothing = np.zeros(0, np.float32)
+        if not slot.queue:
+            return SpeechFrames(nothing, None, 0)
+        if slot.ready is None:
+            slot.prefilled += 1
+            if slot.prefilled > PREFILL_STEPS:
+                slot.ready = read_aloud(slot.queue[0], slot.voice, slot.generation)
+            return SpeechFrames(nothing, None, 0)
+        size = READER_RATE_HZ * 80 // 1000
+        pcm, slot.ready = slot.ready[:size], slot.ready[size:]
+        ended = not len(slot.ready)
+        if ended:
+            slot.queue.popleft()
+            slot.ready, slot.prefilled = None, 0
+        return SpeechFrames(pcm, None, int(ended))
+
+
+def read_aloud(utterance: Utterance, voice: Voice, generation: Generation) -> Pcm:
+    """The whole audio of an utterance by `FakeReader`; another one on each call where no seed is given."""
+    temperature = generation.sampling.get("temperature", 1.0)
+    seed = None if generation.seed is None else [generation.seed, *utterance.text.encode("utf-8"), *voice.record["code"]]
+    noise = np.random.default_rng(seed).normal(0, 0.1 * temperature, len(utterance.text) * READER_RATE_HZ // 100)
+    silence = np.zeros(round(utterance.pause_ms * READER_RATE_HZ / 1000))
+    pcm: Pcm = np.clip(np.concatenate([noise, silence]), -1, 1).astype(np.float32)
+    return pcm
 
 
 class FakeTextStream:
@@ -174,16 +269,49 @@ class FakeTextStream:
             for index, word in enumerate(spoken)
             for at, letter in enumerate(word.text.strip(".!?,").lower() or "a")
         ]
-        return TextSegment(
-            Segment(tuple(phones)), tuple(spoken), tuple(WrittenWord(word, 0, self._taken_chars) for word in words)
-        )
+        written = tuple(WrittenWord(word, 0, self._taken_chars) for word in words)
+        return TextSegment(Utterance(" ".join(words), tuple(phones)), tuple(spoken), written)
 
 
 class FakeFrontEnd:
     def open(
-        self, controls: Controls, normalization: str, pronunciations: Pronunciations, language: str = "en"
-    ) -> FakeTextStream:
-        return FakeTextStream(controls, pronunciations)
+        self,
+        controls: Controls,
+        normalization: str = "auto",
+        pronunciations: Pronunciations = NO_PRONUNCIATIONS,
+        language: str = "en",
+        reads: Reads = "phones",
+    ) -> FakeTextStream | WrittenStream:
+        return WrittenStream(language, controls) if reads == "text" else FakeTextStream(controls, pronunciations)
+
+
+class FakeVoiceMaker(VoiceMaker):
+    """Records are weights of "anna" and "bert" and a pitch, which are also the first numbers of an embedding."""
+
+    NAMES = ("anna", "bert", "pitch")
+
+    def __init__(self, locales: Mapping[str, str] | None = None) -> None:
+        self.locales = {"en": "en-US"} if locales is None else locales
+
+    def knows(self, voice: Voice) -> bool:
+        return set(self.NAMES).issuperset(voice.record)
+
+    def mix(self, parts: Sequence[tuple[Voice, float]]) -> Record:
+        names = dict.fromkeys(name for voice, _ in parts for name in voice.record)
+        return {name: sum(voice.record.get(name, 0.0) * weight for voice, weight in parts) for name in names}
+
+    def embed(self, voice: Voice) -> list[float] | None:
+        numbers = [0.5, *(voice.record.get(name, 0.0) for name in self.NAMES)]
+        return numbers + [0.0] * (EMBEDDING_SIZE - len(numbers))
+
+    def from_embedding(self, numbers: Sequence[float]) -> Voice | None:
+        record = {name: number for name, number in zip(self.NAMES, numbers[1:], strict=False) if number}
+        if numbers[0] != 0.5 or any(numbers[4:]) or abs(sum(numbers[1:3]) - 1) > 1e-3:
+            return None
+        return Voice("embedding", "Embedding", "", "en", self.locales["en"], "", "fake", record)
+
+
+MAKERS: dict[str, VoiceMaker] = {"fake": FakeVoiceMaker(), "reader": VoiceMaker()}
 
 
 class FakeDetector:
@@ -204,18 +332,17 @@ class FakeDetector:
 
 
 class FakeCloner:
-    """Gives every clip the speaker "anna" and a pitch that is the number of zero crossings per second, over 100."""
+    """Gives every clip the tone of "anna" and a pitch that is the number of zero crossings per second, over 10 000."""
 
     def __init__(self) -> None:
         self.clips: list[Pcm] = []
 
-    def clone(self, pcm: Pcm, segments: Sequence[Segment]) -> ClonedSpeech:
-        assert segments
+    def clone(self, pcm: Pcm) -> ClonedVoice:
         self.clips.append(pcm)
         crossings = int(np.sum(pcm[1:] * pcm[:-1] < 0)) * 16_000 / len(pcm)
         if crossings < 20:
             raise ValueError("nothing in it is voiced")
-        return ClonedSpeech((("anna", 1.0),), Character(log_f0=round(crossings / 10_000, 4), cepstrum=(0.1, -0.2)), 0.9)
+        return ClonedVoice("fake", {"anna": 1.0, "pitch": round(crossings / 10_000, 4)}, 0.9)
 
 
 WORD_S = 0.25

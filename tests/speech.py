@@ -18,7 +18,7 @@ def say(texts: tuple[str, ...], sample_rate_hz: int = 16_000) -> list[Pcm]:
         stream.push(text)
         voice.admit(0, voice.info.voices[0])
         for segment in stream.take(Take.END):
-            voice.feed(0, segment.segment)
+            voice.feed(0, segment.utterance)
         pieces = []
         while (pcm := voice.step([0])[0].pcm).size:
             pieces.append(pcm)

@@ -66,7 +66,7 @@ class KokoroVoice:
         """Samples [S] at 16 kHz. Raises ValueError for text that holds nothing to say or is too long for one piece."""
         stream = self._front_end.open(Controls())
         stream.push(text)
-        phones = [phone for segment in stream.take(Take.END) for phone in segment.segment.phones]
+        phones = [phone for segment in stream.take(Take.END) for phone in segment.utterance.phones]
         tokens = [self._vocabulary[letter] for letter in letters_of(phones).strip()]
         if not 0 < len(tokens) < STYLES:
             raise ValueError(f"{text!r} is {len(tokens)} symbols long, not 1 to {STYLES - 1}")

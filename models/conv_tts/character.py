@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.conv_tts.config import SAMPLE_RATE_HZ
+from models.conv_tts.record import Character
 from models.conv_tts.vocoder import warped_angle
-from models.voices import Character
 
 _KNEE_HZ = 9000.0
 """Up to here resonances move by one factor, as a tube's do when it gets shorter; from here to 12 kHz the axis bends back."""

@@ -7,7 +7,7 @@ spectrum, breathiness and level are corrected by what the result itself measures
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import soxr
@@ -17,8 +17,11 @@ from models.audio import Pcm
 from models.conv_tts.config import SAMPLE_RATE_HZ
 from models.conv_tts.model import ConvTtsSynthesizer, load
 from models.conv_tts.profile import CLIP_RATE_HZ, Profile, equalise, measure, spectral_difference
-from models.speech import Segment
-from models.voices import Character, ClonedSpeech, SpeakerEncoder, Voice
+from models.conv_tts.record import FAMILY, Character, Timbre
+from models.phones import PAUSES
+from models.speaking import say_together
+from models.speech import Phone, Utterance
+from models.voices import ClonedVoice, SpeakerEncoder, Voice
 
 Floats = NDArray[np.float64]
 
@@ -32,12 +35,11 @@ _SPREAD_LIMIT, _VOICING_LIMIT, _RATE_LIMIT = 0.7, 2.5, 0.3
 _MOVEMENT_SHARE = 0.75
 """How much of the difference in movement is taken over: some of it is that of the two texts."""
 _MOVEMENT_RANGE = (0.5, 2.0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    speakers: tuple[tuple[str, float], ...]
-    character: Character
+_SPOKEN = (
+    "_ f ɔ1 ɹ | ʌ v | ʌ2 s | w ɚ | ð ɛ ɹ | w ɛ2 n | ð ə | ʃ ɪ1 p | k eɪ1 m | ɪ n .",
+    "aɪ2 | θ ɔ1 t | ʃ i | ʃ ʊ2 d | tʃ u1 z | ə | n u1 | dʒ ɑ1 b , b ʌ2 t | m eɪ1 b i | j u | n oʊ1 | b ɛ1 t ɚ .",
+)
+"""What candidates say: every vowel and most consonants of American English in 6 s."""
 
 
 class ConvTtsCloner:
@@ -46,59 +48,64 @@ class ConvTtsCloner:
     def __init__(self, synthesizer: ConvTtsSynthesizer, encoder: SpeakerEncoder) -> None:
         self._synthesizer = synthesizer
         self._encoder = encoder
+        self._utterances = [_utterance(text) for text in _SPOKEN]
 
-    def clone(self, pcm: Pcm, segments: Sequence[Segment]) -> ClonedSpeech:
+    def clone(self, pcm: Pcm) -> ClonedVoice:
         """See `models.voices.VoiceCloner`. ValueError: nothing in the clip is voiced."""
         target, heard = measure(pcm), self._encoder.hear(pcm)
         guess = float(np.clip(heard.log_formants, -_FORMANT_LIMIT, _FORMANT_LIMIT))
         pace = float(np.clip(heard.log_rate, -_RATE_LIMIT, _RATE_LIMIT))
         found = [
-            _Candidate(((name, 1.0),), Character(math.log(target.f0_hz / f0_hz), 0.0, formants, 0.0, pace))
+            Timbre(((name, 1.0),), Character(math.log(target.f0_hz / f0_hz), 0.0, formants, 0.0, pace))
             for name, f0_hz in self._synthesizer.speaker_f0_hz.items()
             for formants in (guess - _FORMANT_STEP, guess, guess + _FORMANT_STEP)
         ]
         scores = []
-        for spoken in self._speak(found, segments):
+        for spoken in self._speak(found):
             matched = equalise(spoken, spectral_difference(target, measure(spoken)))
             scores.append(float(self._encoder.hear(matched).embedding @ heard.embedding))
         chosen = _between(found, scores)
         for turn in range(_ROUNDS):
-            (spoken,) = self._speak([chosen], segments)
+            (spoken,) = self._speak([chosen])
             own = measure(spoken)
             character = _corrected(chosen.character, target, own)
             if turn == _ROUNDS - 2:
                 character = replace(character, cepstrum_movement=_movement(target, own))
             chosen = replace(chosen, character=character)
-        (spoken,) = self._speak([chosen], segments)
+        (spoken,) = self._speak([chosen])
         character = _levelled(chosen.character, measure(spoken))
         similarity = float(self._encoder.hear(spoken).embedding @ heard.embedding)
-        return ClonedSpeech(chosen.speakers, character, similarity)
+        return ClonedVoice(FAMILY, replace(chosen, character=character).to_record(), similarity)
 
-    def _speak(self, candidates: Sequence[_Candidate], segments: Sequence[Segment]) -> list[Pcm]:
-        voices = [Voice("", "", "", "", "", "", candidate.speakers, candidate.character) for candidate in candidates]
-        return speak_together(self._synthesizer, [(voice, segments) for voice in voices])
-
-
-def speak_together(model: ConvTtsSynthesizer, requests: Sequence[tuple[Voice, Sequence[Segment]]]) -> list[Pcm]:
-    """One utterance per slot, stepped as one batch; audio at 16 kHz."""
-    slots = list(range(len(requests)))
-    pieces: list[list[Pcm]] = [[] for _ in slots]
-    for slot, (voice, segments) in zip(slots, requests, strict=True):
-        model.admit(slot, voice)
-        for segment in segments:
-            model.feed(slot, segment)
-    speaking = slots
-    while speaking:
-        steps = model.step(speaking)
-        for slot, step in zip(speaking, steps, strict=True):
-            pieces[slot].append(step.pcm)
-        speaking = [slot for slot, step in zip(speaking, steps, strict=True) if step.pcm.size]
-    for slot in slots:
-        model.release(slot)
-    return [soxr.resample(np.concatenate(p), SAMPLE_RATE_HZ, CLIP_RATE_HZ, quality="MQ").astype(np.float32) for p in pieces]
+    def _speak(self, candidates: Sequence[Timbre]) -> list[Pcm]:
+        """Each at 16 kHz."""
+        return speak_together(self._synthesizer, [(timbre.to_voice(), self._utterances) for timbre in candidates])
 
 
-def _between(found: Sequence[_Candidate], scores: Sequence[float]) -> _Candidate:
+def speak_together(model: ConvTtsSynthesizer, requests: Sequence[tuple[Voice, Sequence[Utterance]]]) -> list[Pcm]:
+    """The audio of each request at 16 kHz, stepped as one batch."""
+    spoken = say_together(model, requests)
+    return [soxr.resample(pcm, SAMPLE_RATE_HZ, CLIP_RATE_HZ, quality="MQ").astype(np.float32) for pcm in spoken]
+
+
+def _utterance(text: str) -> Utterance:
+    """Phones with the stress of vowels behind them, words cut by bars or pauses."""
+    phones: list[Phone] = []
+    starts_word = False
+    for symbol in text.split():
+        if symbol == "|":
+            starts_word = True
+        elif symbol in PAUSES:
+            phones.append(Phone(symbol, duration_ms=20.0 if symbol == "_" else None))
+            starts_word = True
+        else:
+            plain = symbol.rstrip("12")
+            phones.append(Phone(plain, int(symbol[len(plain) :] or 0), 0, starts_word or not phones))
+            starts_word = False
+    return Utterance(phones=tuple(phones))
+
+
+def _between(found: Sequence[Timbre], scores: Sequence[float]) -> Timbre:
     """The best candidate, with its vocal tract moved to the top of the parabola through its neighbours' scores."""
     best = int(np.argmax(scores))
     row = best - best % 3

@@ -1,4 +1,4 @@
-"""The conv_tts family behind `models.speech.Synthesizer`: slots, segments, chunks."""
+"""The conv_tts family behind `models.speech.Synthesizer`: slots, utterances, chunks."""
 
 import math
 from collections import deque
@@ -15,17 +15,19 @@ from torch import Tensor
 from models.conv_tts.character import Shape
 from models.conv_tts.config import HIGHEST_F0_HZ, HOP_SAMPLES, LOWEST_F0_HZ, SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.network import ConvTts, pitch_at, position_features
+from models.conv_tts.record import FAMILY, Timbre
 from models.conv_tts.speech_step import SpeechStep
 from models.conv_tts.timing import Timing, lay_out, shortened
 from models.conv_tts.voices import read_file_voices, read_voices, speaker_weights
 from models.cuda_graphs import CudaRecorder, Inputs, Recorder, StepGraphs, row_buckets
 from models.phones import PHONES
-from models.speech import Phone, PhoneTime, Segment, SpeechFrames, SynthesizerInfo
+from models.speaking import say
+from models.speech import DEFAULT_GENERATION, Control, Generation, Phone, SampleSpan, SpeechFrames, SynthesizerInfo, Utterance
 from models.voices import Voice
 from models.weights import load_weights, read_metadata
 
-FAMILY = "conv_tts"
 WEIGHTS = "voice-en.safetensors"
+CONTROLS: frozenset[Control] = frozenset(("speed", "volume", "pitch", "pitch_range", "emotion"))
 CHUNK_FRAMES = (10, 16, 24, 40, 60)
 """Frames of a slot's first, second, ... step; the last entry holds from then on. 50 ms at first, in the end 300 ms:
 with 60 instead of 40 the real-time factor on one thread fell from 0.031 to 0.028."""
@@ -40,7 +42,7 @@ launching again saves."""
 
 @dataclass(slots=True)
 class _Speech:
-    """An encoded segment that is being spoken; F frames. Only the phones lie on the device."""
+    """An encoded utterance that is being spoken; F frames. Only the phones lie on the device."""
 
     phones: Tensor
     """[P, C]."""
@@ -52,7 +54,7 @@ class _Speech:
     """[F, 2]: F0 in Hz, log of the volume."""
     kept_samples: np.ndarray
     """[F]."""
-    phone_times: tuple[PhoneTime, ...]
+    times: tuple[SampleSpan, ...]
     given_frames: int = 0
     announced: bool = False
 
@@ -66,11 +68,11 @@ class _Slot:
     speakers: Tensor
     """[speakers]."""
     shape: Shape
-    waiting: deque[Segment] = field(default_factory=deque)
+    waiting: deque[Utterance] = field(default_factory=deque)
     encoded: deque[_Speech] = field(default_factory=deque)
     steps: int = 0
     planned_samples: int = 0
-    """Where the next segment to be encoded starts."""
+    """Where the next utterance to be encoded starts."""
     remainder_frames: float = 0.0
 
     @property
@@ -79,14 +81,14 @@ class _Slot:
 
     @property
     def hungry(self) -> bool:
-        """Whether the next chunk could go on into a segment that is not encoded yet."""
+        """Whether the next chunk could go on into an utterance that is not encoded yet."""
         left = sum(speech.left_frames for speech in self.encoded)
         return bool(self.waiting) and len(self.encoded) < 2 and left < self.chunk_frames
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Some frames of one segment."""
+    """Some frames of one utterance."""
 
     speech: _Speech
     start_frame: int
@@ -98,8 +100,8 @@ class _Chunk:
     """What one step gives one slot."""
 
     pieces: tuple[_Piece, ...]
-    phone_times: tuple[PhoneTime, ...] | None
-    segments_ended: int
+    times: tuple[SampleSpan, ...] | None
+    utterances_ended: int
 
     @property
     def frames(self) -> int:
@@ -124,7 +126,9 @@ class ConvTtsSynthesizer:
         self._graphs: StepGraphs | None = None
         self._slots: dict[int, _Slot] = {}
         languages = tuple(sorted({voice.language for voice in voices}))
-        self._info = SynthesizerInfo(FAMILY, SAMPLE_RATE_HZ, languages, max_slots, device, voices)
+        self._info = SynthesizerInfo(
+            FAMILY, SAMPLE_RATE_HZ, languages, max_slots, device, voices, reads="phones", times="phones", controls=CONTROLS
+        )
 
     @torch.inference_mode()
     def use_buckets(self, recorder: Recorder | None) -> StepGraphs:
@@ -145,23 +149,24 @@ class ConvTtsSynthesizer:
         means = self._speaker_log_f0.exp().tolist()
         return dict(zip(self._network.config.speakers, means, strict=True))
 
-    def admit(self, slot: int, voice: Voice) -> None:
+    def admit(self, slot: int, voice: Voice, generation: Generation = DEFAULT_GENERATION) -> None:
         """See `models.speech.Synthesizer`. ValueError: slot out of range or in use, unknown speakers, a misfit character."""
         if not 0 <= slot < self._info.max_slots:
             raise ValueError(f"slot {slot} is not in 0..{self._info.max_slots - 1}")
         if slot in self._slots:
             raise ValueError(f"slot {slot} is in use")
-        speakers = torch.tensor(speaker_weights(voice, self._network.config.speakers))
-        shape = Shape.of(voice.character, self._cepstrum_mean)
+        timbre = Timbre.of(voice.record)
+        speakers = torch.tensor(speaker_weights(voice.name, timbre, self._network.config.speakers))
+        shape = Shape.of(timbre.character, self._cepstrum_mean)
         self._slots[slot] = _Slot(speakers, shape)
         with torch.inference_mode(), self._on_stream():
             self._speech_step.admit(slot, speakers, shape)
 
-    def feed(self, slot: int, segment: Segment) -> None:
+    def feed(self, slot: int, utterance: Utterance) -> None:
         """See `models.speech.Synthesizer`. ValueError: a phone or a control that cannot be spoken."""
-        for phone in segment.phones:
+        for phone in utterance.phones:
             _check(phone, self._network.config.phones)
-        self._slots[slot].waiting.append(segment)
+        self._slots[slot].waiting.append(utterance)
 
     def release(self, slot: int) -> None:
         """See `models.speech.Synthesizer`."""
@@ -185,45 +190,43 @@ class ConvTtsSynthesizer:
                     audio[row] = shortened(pcm[: chunks[row].frames * HOP_SAMPLES], chunks[row].kept_samples)
                     streams[row].steps += 1
         silence = np.zeros(0, dtype=np.float32)
-        return [
-            SpeechFrames(audio.get(row, silence), chunk.phone_times, chunk.segments_ended) for row, chunk in enumerate(chunks)
-        ]
+        return [SpeechFrames(audio.get(row, silence), chunk.times, chunk.utterances_ended) for row, chunk in enumerate(chunks)]
 
     def _on_stream(self) -> AbstractContextManager[object]:
         return self._graphs.on_stream() if self._graphs else nullcontext()
 
     def _encode(self, streams: Sequence[_Slot]) -> None:
-        """Encode the first waiting segment of each stream, as one batch."""
-        segments = [stream.waiting.popleft() for stream in streams]
-        longest = max(1, *(len(segment.phones) for segment in segments)) if segments else 1
-        labels = np.zeros((len(segments), longest, 3), dtype=np.int64)
-        mask = np.zeros((len(segments), longest, 1), dtype=np.float32)
-        for row, segment in enumerate(segments):
-            for place, phone in enumerate(segment.phones):
+        """Encode the first waiting utterance of each stream, as one batch."""
+        utterances = [stream.waiting.popleft() for stream in streams]
+        longest = max(1, *(len(utterance.phones) for utterance in utterances)) if utterances else 1
+        labels = np.zeros((len(utterances), longest, 3), dtype=np.int64)
+        mask = np.zeros((len(utterances), longest, 1), dtype=np.float32)
+        for row, utterance in enumerate(utterances):
+            for place, phone in enumerate(utterance.phones):
                 labels[row, place] = _PHONE_INDEX[phone.symbol], phone.stress, phone.starts_word
-            mask[row, : len(segment.phones)] = 1
-        mask[:, 0] = 1  # an empty segment still needs something to attend to
+            mask[row, : len(utterance.phones)] = 1
+        mask[:, 0] = 1  # an empty utterance still needs something to attend to
         phones, stress, word_start = torch.from_numpy(labels).to(self._device).unbind(-1)
         speakers = torch.stack([stream.speakers for stream in streams]).to(self._device)
         encoding = self._network.encode(phones, stress, word_start, speakers, torch.from_numpy(mask).to(self._device))
         log_durations, pitches = encoding.log_durations.double().cpu().numpy(), encoding.pitch.cpu()
-        for row, (stream, segment) in enumerate(zip(streams, segments, strict=True)):
-            count = len(segment.phones)
+        for row, (stream, utterance) in enumerate(zip(streams, utterances, strict=True)):
+            count = len(utterance.phones)
             log_lengths = log_durations[row, :count] - stream.shape.log_rate
-            timing = lay_out(segment.phones, log_lengths, stream.remainder_frames)
+            timing = lay_out(utterance.phones, log_lengths, stream.remainder_frames)
             stream.remainder_frames = timing.remainder_frames
-            stream.encoded.append(self._plan(segment, encoding.phones[row, :count], pitches[row, :count], stream, timing))
+            stream.encoded.append(self._plan(utterance, encoding.phones[row, :count], pitches[row, :count], stream, timing))
             stream.planned_samples += int(timing.durations_samples.sum())
 
-    def _plan(self, segment: Segment, phones: Tensor, pitch: Tensor, stream: _Slot, timing: Timing) -> _Speech:
-        """Everything the frames of a segment need, with the controls of its phones applied."""
+    def _plan(self, utterance: Utterance, phones: Tensor, pitch: Tensor, stream: _Slot, timing: Timing) -> _Speech:
+        """Everything the frames of an utterance need, with the controls of its phones applied."""
         durations = timing.durations_frames
         ends = stream.planned_samples + np.cumsum(timing.durations_samples)
         lengths = zip(timing.durations_samples, ends, strict=True)
-        times = tuple(PhoneTime(int(end - samples), int(end)) for samples, end in lengths)
+        times = tuple(SampleSpan(int(end - samples), int(end)) for samples, end in lengths)
         frame_phone = np.repeat(np.arange(len(durations)), durations)
         starts = np.cumsum(durations) - durations
-        asked = np.array([phone.duration_ms is not None for phone in segment.phones], dtype=bool)
+        asked = np.array([phone.duration_ms is not None for phone in utterance.phones], dtype=bool)
         index_frames, duration_frames = _shown_places(
             np.arange(len(frame_phone)) - starts[frame_phone], durations[frame_phone], asked[frame_phone]
         )
@@ -234,7 +237,7 @@ class ConvTtsSynthesizer:
             per_phone = torch.tensor(
                 [
                     (p.pitch_range, p.pitch_semitones * math.log(2) / 12, math.log(max(p.volume, _QUIETEST)))
-                    for p in segment.phones
+                    for p in utterance.phones
                 ]
             )
             spread = self._pitch_spread * stream.shape.pitch_spread
@@ -313,17 +316,17 @@ def _shown_places(index: np.ndarray, duration: np.ndarray, asked: np.ndarray) ->
 
 
 def _next_chunk(stream: _Slot) -> _Chunk:
-    """Take the stream's next frames: to the end of one segment and, at most, into the one after it."""
+    """Take the stream's next frames: to the end of one utterance and, at most, into the one after it."""
     room = stream.chunk_frames
     pieces: list[_Piece] = []
-    announced: tuple[PhoneTime, ...] | None = None
+    announced: tuple[SampleSpan, ...] | None = None
     ended = 0
     while stream.encoded:
         speech = stream.encoded[0]
         if not speech.announced:
             if announced is not None:
-                break  # a step reports the times of one segment only
-            announced, speech.announced = speech.phone_times, True
+                break  # a step reports the times of one utterance only
+            announced, speech.announced = speech.times, True
         frames = min(room, speech.left_frames)
         if frames:
             pieces.append(_Piece(speech, speech.given_frames, speech.given_frames + frames))
@@ -377,8 +380,4 @@ def _computes_bfloat16() -> bool:
 
 def _warm_up(synthesizer: ConvTtsSynthesizer) -> None:
     """Speak a little, so that the first request does not pay for tables and plans."""
-    synthesizer.admit(0, synthesizer.info.voices[0])
-    synthesizer.feed(0, Segment(tuple(Phone(symbol) for symbol in ("_", "h", "ʌ", "."))))
-    while synthesizer.step([0])[0].pcm.size:
-        pass
-    synthesizer.release(0)
+    say(synthesizer, synthesizer.info.voices[0], [Utterance(phones=tuple(Phone(symbol) for symbol in ("_", "h", "ʌ", ".")))])

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from models.conv_tts.model import WEIGHTS, ConvTtsSynthesizer
 from models.conv_tts.model import load as load_network
-from models.speech import Segment, SpeechFrames, SynthesizerInfo
+from models.conv_tts.record import Timbre
+from models.speech import DEFAULT_GENERATION, Generation, SpeechFrames, SynthesizerInfo, Utterance
 from models.voices import Voice
 from models.weights import WeightsError
 
@@ -16,7 +17,7 @@ class ConvTtsNetworks:
     """A stream belongs to the network of its voice; a step is one batch per network that has streams in it."""
 
     def __init__(self, networks: dict[str, ConvTtsSynthesizer]) -> None:
-        """``networks`` by `Voice.network`, the package's own first; all have room for as many slots."""
+        """``networks`` by `Timbre.network`, the package's own first; all have room for as many slots."""
         self._networks = networks
         self._of_slot: dict[int, ConvTtsSynthesizer] = {}
         first = next(iter(networks.values()))
@@ -28,19 +29,19 @@ class ConvTtsNetworks:
     def info(self) -> SynthesizerInfo:
         return self._info
 
-    def admit(self, slot: int, voice: Voice) -> None:
+    def admit(self, slot: int, voice: Voice, generation: Generation = DEFAULT_GENERATION) -> None:
         """See `models.speech.Synthesizer`. ValueError: slot out of range or in use, a voice of no network here."""
         if slot in self._of_slot:
             raise ValueError(f"slot {slot} is in use")
-        network = self._networks.get(voice.network)
+        network = self._networks.get(Timbre.of(voice.record).network)
         if network is None:
             raise ValueError(f"voice {voice.name!r} belongs to a network that is not installed")
-        network.admit(slot, voice)
+        network.admit(slot, voice, generation)
         self._of_slot[slot] = network
 
-    def feed(self, slot: int, segment: Segment) -> None:
+    def feed(self, slot: int, utterance: Utterance) -> None:
         """See `models.speech.Synthesizer`. ValueError: a phone or a control that cannot be spoken."""
-        self._of_slot[slot].feed(slot, segment)
+        self._of_slot[slot].feed(slot, utterance)
 
     def release(self, slot: int) -> None:
         """See `models.speech.Synthesizer`."""

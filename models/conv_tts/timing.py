@@ -16,14 +16,14 @@ _LONGEST_PHONE_FRAMES = 400.0
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The frames of one segment."""
+    """The frames of one utterance."""
 
     durations_frames: NDArray[np.int64]
     """[P]; 0 only where a length of 0 was asked for."""
     durations_samples: NDArray[np.int64]
     """[P]; as many as the frames hold, or less where a length was asked for."""
     remainder_frames: float
-    """What rounding left over of the predicted lengths, -0.5..0.5. The next segment starts with it."""
+    """What rounding left over of the predicted lengths, -0.5..0.5. The next utterance starts with it."""
 
     @property
     def kept_samples(self) -> NDArray[np.int64]:
@@ -36,12 +36,12 @@ class Timing:
 
 
 def lay_out(phones: Sequence[Phone], log_durations: NDArray[np.float64], remainder_frames: float) -> Timing:
-    """Round the ends of phones, not their lengths, so that a segment is as long as predicted to half a frame.
+    """Round the ends of phones, not their lengths, so that an utterance is as long as predicted to half a frame.
 
     Args:
-        phones: the segment.
+        phones: the utterance.
         log_durations: [P], natural log of predicted frames; used where a phone has no length of its own.
-        remainder_frames: from the segment before.
+        remainder_frames: from the utterance before.
     """
     predicted = np.exp(np.minimum(log_durations, math.log(_LONGEST_PHONE_FRAMES)))
     pairs = zip(phones, predicted, strict=True)

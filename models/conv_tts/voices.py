@@ -4,7 +4,9 @@ import json
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+from models.conv_tts.record import Timbre
 from models.voices import Voice
 from models.weights import WeightsError, read_metadata
 
@@ -14,20 +16,22 @@ def read_voices(speakers: Sequence[str]) -> tuple[Voice, ...]:
     rows = json.loads((files("models.conv_tts") / "voices.json").read_text(encoding="utf-8"))
     voices = []
     for row in rows:
-        mixture = tuple(row.pop("speakers").items())
-        voice = Voice(speakers=mixture, **row)
-        speaker_weights(voice, speakers)
+        voice = _voice(row)
+        speaker_weights(voice.name, Timbre.of(voice.record), speakers)
         voices.append(voice)
     return tuple(voices)
 
 
-_RECORD = ("id", "name", "description", "language", "locale", "gender", "pronunciation")
+_SHOWN = ("id", "name", "description", "language", "locale", "gender", "pronunciation")
 
 
 def voices_record(voices: Sequence[Voice]) -> dict[str, str]:
     """Metadata of a network's file; `read_file_voices` reads it back."""
-    shown = ({**{name: getattr(voice, name) for name in _RECORD}, "speakers": dict(voice.speakers)} for voice in voices)
-    return {"voices": json.dumps(list(shown))}
+    rows = []
+    for voice in voices:
+        shown = {name: getattr(voice, name) for name in _SHOWN}
+        rows.append({**shown, "speakers": dict(Timbre.of(voice.record).speakers)})
+    return {"voices": json.dumps(rows)}
 
 
 def read_file_voices(path: Path) -> tuple[Voice, ...]:
@@ -35,19 +39,23 @@ def read_file_voices(path: Path) -> tuple[Voice, ...]:
     records = json.loads(read_metadata(path).get("voices", "[]"))
     if not records:
         raise WeightsError(f"{path} names no voice: it was not made by training.voice.adapt or exported with voices")
-    return tuple(Voice(speakers=tuple(record.pop("speakers").items()), network=path.stem, **record) for record in records)
+    return tuple(_voice(record, path.stem) for record in records)
 
 
-def speaker_weights(voice: Voice, speakers: Sequence[str]) -> list[float]:
+def _voice(row: dict[str, Any], network: str = "") -> Voice:
+    return Timbre(tuple(row.pop("speakers").items()), network=network).to_voice(**row)
+
+
+def speaker_weights(name: str, timbre: Timbre, speakers: Sequence[str]) -> list[float]:
     """One weight per speaker of the network.
 
     Raises:
         ValueError: the voice names an unknown speaker, or its weights do not add up to 1.
     """
-    weights = dict(voice.speakers)
+    weights = dict(timbre.speakers)
     unknown = sorted(set(weights) - set(speakers))
     if unknown:
-        raise ValueError(f"voice {voice.name!r} names speakers {unknown}; this model has {list(speakers)}")
+        raise ValueError(f"voice {name!r} names speakers {unknown}; this model has {list(speakers)}")
     if not 0.999 < sum(weights.values()) < 1.001:
-        raise ValueError(f"the speaker weights of voice {voice.name!r} add up to {sum(weights.values()):g}, not 1")
+        raise ValueError(f"the speaker weights of voice {name!r} add up to {sum(weights.values()):g}, not 1")
     return [weights.get(speaker, 0.0) for speaker in speakers]

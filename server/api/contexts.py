@@ -79,6 +79,8 @@ class Context:
             _latest(message.use_normalized_timestamps, self._options.normalized),
         )
         stream = self._output.stream
+        if message.add_timestamps or message.add_phoneme_timestamps:
+            stream.want_times(self._options.words, self._options.phonemes)
         if message.transcript:
             stream.push(message.transcript)
         if message.flush:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field
 
+from models.speech import DEFAULT_GENERATION, Generation
 from server.api.body import Body
 from server.api.call import Call
 from server.api.versions import default_buffer_delay_ms
@@ -26,10 +27,12 @@ from server.requests.audio_format import (
 from server.requests.locales import canonical_tag, is_locale, primary_language
 from server.requests.speech import (
     MAX_BUFFER_DELAY_RANGE_MS,
+    MAX_INSTRUCTIONS_CHARS,
     MAX_TRANSCRIPT_CHARS,
     NO_PRONUNCIATIONS,
     PITCH_MOVEMENT_RANGE,
     PITCH_RANGE_SEMITONES,
+    SEED_RANGE,
     SPEED_RANGE,
     VOLUME_RANGE,
     Controls,
@@ -87,6 +90,20 @@ class GenerationConfigBody(Body):
     """Semitones; an addition of this server, as is the next."""
     pitch_range: Number = 1.0
     emotion: str | None = None
+    seed: WholeNumber | None = None
+    """The same seed gives the same audio, from models that sample; an addition of this server, as are the next two."""
+    sampling: dict[str, Number] = Field(default_factory=dict)
+    """How a model that samples does it, such as {"temperature": 0.8}; the model's own numbers where left out."""
+    instructions: str = Field("", max_length=MAX_INSTRUCTIONS_CHARS)
+    """How to speak, in words, for models that take them."""
+
+    def to_generation(self) -> Generation:
+        """Raises InvalidRequest for a seed out of range; what the model takes, the engine says."""
+        lowest, highest = SEED_RANGE
+        if self.seed is not None and not lowest <= self.seed <= highest:
+            field = "generation_config.seed"
+            raise InvalidRequest(f"{field}: {self.seed} is out of range; accepted values: {lowest} to {highest}", field=field)
+        return Generation(self.seed, self.sampling, self.instructions.strip())
 
     def to_controls(self) -> Controls:
         """Out-of-range numbers are moved into range: LiveKit sends speeds up to 2.0. Raises InvalidRequest for an
@@ -183,9 +200,12 @@ class SpeechBody(Body):
             request_id=call.request_id,
             language=language or voice.language,
             controls=self.controls(),
+            generation=self.generation_config.to_generation() if self.generation_config else DEFAULT_GENERATION,
             normalization=self._normalization(),
             pronunciations=self._pronunciations(call),
             max_buffer_delay_ms=default_buffer_delay_ms(call.version) if delay_ms is None else delay_ms,
+            want_words=bool(self.add_timestamps),
+            want_phonemes=bool(self.add_phoneme_timestamps),
             key_id=call.key_id,
             received_s=received_s,
         )

@@ -8,7 +8,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from models.voices import ClonedSpeech, Voice
+from models.voices import ClonedVoice, Voice
 from server.api.body import Form, read_form, takes_form, takes_json
 from server.api.call import Call, call_of
 from server.api.embeddings import embedding_of
@@ -104,7 +104,7 @@ async def mix_voices(request: Request, body: dict[str, Any]) -> JSONResponse:
     return JSONResponse({"embedding": embedding_of(call.voices.mix(parts), call.voices)})
 
 
-async def _clone(form: FormData, call: Call) -> ClonedSpeech:
+async def _clone(form: FormData, call: Call) -> ClonedVoice:
     clip = form.get("clip")
     if not isinstance(clip, UploadFile):
         raise InvalidRequest("clip: is required, as a file part of a multipart/form-data body", field="clip")
@@ -119,20 +119,20 @@ async def _kept(call: Call, voice: Voice) -> JSONResponse:
     return JSONResponse(shown(made.voice, call.voices))
 
 
-def _voice(cloned: ClonedSpeech, name: str, description: str, language: str, locale: str) -> Voice:
-    return Voice("", name, description, language, locale, "", cloned.speakers, cloned.character)
+def _voice(cloned: ClonedVoice, name: str, description: str, language: str, locale: str) -> Voice:
+    return Voice("", name, description, language, locale, "", cloned.family, cloned.record)
 
 
 def _language(text: str, call: Call) -> tuple[str, str]:
     """The language and the locale of a tag such as ``en`` or ``en-GB``."""
     language, _, region = text.strip().replace("_", "-").partition("-")
     language = language.lower()
-    languages = call.voices.made_languages()
-    if language not in languages:
-        raise InvalidRequest.choice("language", text, languages)
-    if region:
-        return language, f"{language}-{region.upper()}"
-    return language, next(voice.locale for voice in call.voices.list() if voice.language == language and not voice.network)
+    locales = call.voices.made_locales()
+    if not locales:
+        raise InvalidRequest("clip: the model installed here makes no voices from recordings", field="clip")
+    if language not in locales:
+        raise InvalidRequest.choice("language", text, sorted(locales))
+    return language, f"{language}-{region.upper()}" if region else locales[language]
 
 
 def _numbers(value: Any, field: str) -> list[Any]:

@@ -35,12 +35,11 @@ def clone(
 
 
 async def _clone(name: str, data: bytes, description: str, language: str) -> tuple[OwnVoice, float]:
-    from models.registry import load_cloner, load_synthesizer
+    from models.registry import load_cloner, load_synthesizer, load_voice_makers
     from models.silero_vad import SileroDetector
     from models.voices import Voice
     from server.audio.files import decode_file
     from server.engine.speech.cloning import Cloning
-    from server.text.frontend import TextFrontEnd
 
     settings = load_settings()
     check_words(name, description)
@@ -48,11 +47,13 @@ async def _clone(name: str, data: bytes, description: str, language: str) -> tup
     with Console(stderr=True).status("loading models …"):
         family = choose_models(settings).speech[0].family
         stock = load_synthesizer(family, "cpu", 1).info.voices
-        cloning = Cloning(partial(load_cloner, family), SileroDetector(), TextFrontEnd())
-    locales = {voice.language: voice.locale for voice in reversed(stock) if not voice.network}
+        cloning = Cloning(partial(load_cloner, family), SileroDetector())
+    locales = load_voice_makers(stock)[family].locales
+    if not locales:
+        raise InvalidRequest(f"clip: the model family {family!r} makes no voices from recordings", field="clip")
     if language not in locales:
-        raise InvalidRequest.choice("language", language, locales)
+        raise InvalidRequest.choice("language", language, sorted(locales))
     with Console(stderr=True).status("listening …"):
         cloned = await cloning.clone(pcm, "clip")
-    voice = Voice("", name, description, language, locales[language], "", cloned.speakers, cloned.character)
-    return own_voices(settings, family).create("", voice), cloned.similarity
+    voice = Voice("", name, description, language, locales[language], "", cloned.family, cloned.record)
+    return own_voices(settings).create("", voice), cloned.similarity

@@ -69,6 +69,7 @@ async def _speak(
     pronunciation_dict_id: str | None,
     device: str | None,
 ) -> tuple[bytes, dict[str, float]]:
+    from models.registry import load_voice_makers
     from server.audio.output import OutputChain, whole_file
     from server.audio.speech import EncodedAudio, encoded_speech
     from server.metrics import Metrics
@@ -80,7 +81,8 @@ async def _speak(
     source = chosen_model(settings, "speech", model or settings.speech_models[0])
     with Console(stderr=True).status(f"loading {source.name} …"):
         engine = load_engine(settings, ModelChoice((source,), ()), Metrics()).engine
-    voices = VoiceStore(engine.models[0].voices, own_voices(settings, source.family)).of("")
+    stock = engine.models[0].voices
+    voices = VoiceStore(stock, own_voices(settings), load_voice_makers(stock)).of("")
     primary = primary_language(language, voices.languages(), "language") if language else None
     chosen = voices.find(voice, primary) if voice else voices.first(language)
     pronunciations = NO_PRONUNCIATIONS
@@ -161,13 +163,14 @@ async def _transcribe(data: bytes, keyterms: tuple[str, ...], model: str | None,
 
 def voices(as_json: AsJson = False) -> None:
     """List the voices of the models that speak, and those that were cloned on this machine."""
+    from models.registry import load_voice_makers
     from server.process.loading import load_speech
     from server.storage.voices import VoiceStore
 
     settings = load_settings()
     models = choose_models(settings).speech
     stock = [voice for model in models for voice in load_speech(settings, model, "cpu", 1).info.voices]
-    store = VoiceStore(stock, own_voices(settings, models[0].family)).of("")
+    store = VoiceStore(stock, own_voices(settings), load_voice_makers(stock)).of("")
     rows = [
         {"id": voice.id, "name": voice.name, "locale": voice.locale, "gender": voice.gender, "description": voice.description}
         for voice in store.list()

@@ -10,7 +10,7 @@ from typing import Protocol, Self
 
 from models.audio import Pcm
 from models.importing import ModelKind
-from models.voices import ClonedSpeech, Voice
+from models.voices import ClonedVoice, Voice
 from server.requests.speech import Controls, SpeechEvent, SpeechRequest, StageTimes
 from server.requests.transcription import TranscriptEvent, TranscriptionRequest, TurnSettings
 
@@ -47,6 +47,8 @@ class SpeechContext(Protocol):
     def set_buffer_delay_ms(self, max_buffer_delay_ms: int) -> None: ...
 
     def set_controls(self, controls: Controls) -> None: ...
+
+    def want_times(self, words: bool, phonemes: bool) -> None: ...
 
     def cancel(self) -> None: ...
 
@@ -97,4 +99,4 @@ class AnyEngine(Protocol):
 
 
 class AnyCloning(Protocol):
-    async def clone(self, pcm: Pcm, field: str) -> ClonedSpeech: ...
+    async def clone(self, pcm: Pcm, field: str) -> ClonedVoice: ...

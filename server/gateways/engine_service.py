@@ -109,6 +109,9 @@ async def _obey_speech(stream: SpeechContext, frame: Frame) -> None:
             stream.set_buffer_delay_ms(int(frame.json))
         case "Controls":
             stream.set_controls(value_of(frame))
+        case "times":
+            wanted = frame.json.decode("ascii").split()
+            stream.want_times("words" in wanted, "phonemes" in wanted)
         case _:
             raise InternalError(f"a gateway sent a frame of kind {frame.kind!r}")
 

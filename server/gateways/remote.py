@@ -16,7 +16,7 @@ import grpc.aio
 
 from models.audio import Pcm
 from models.importing import ModelKind
-from models.voices import ClonedSpeech
+from models.voices import ClonedVoice
 from server.engine.engine import LAG_PERIOD_S
 from server.engine.events import EventQueue
 from server.engine.interface import ServedModel
@@ -177,6 +177,10 @@ class RemoteSpeech(_RemoteStream[SpeechEvent]):
     def set_controls(self, controls: Controls) -> None:
         self._post(frame_of(controls))
 
+    def want_times(self, words: bool, phonemes: bool) -> None:
+        wanted = [name for name, is_wanted in (("words", words), ("phonemes", phonemes)) if is_wanted]
+        self._post(Frame(kind="times", json=" ".join(wanted).encode("ascii")))
+
     def _take(self, frame: Frame) -> None:
         if frame.kind != StageTimes.__name__:
             super()._take(frame)
@@ -284,14 +288,14 @@ class RemoteEngine:
         self._streams.add(stream)
         return stream
 
-    async def clone(self, pcm: Pcm, field: str) -> ClonedSpeech:
+    async def clone(self, pcm: Pcm, field: str) -> ClonedVoice:
         """As `server.engine.speech.cloning.Cloning.clone`."""
         try:
             frame = await self._stub.Clone(pcm_frame("clip", pcm, field))
         except grpc.aio.AioRpcError:
             raise ShuttingDown("the engine went away; try again in a moment", retry_after_s=1.0) from None
         raise_error(frame)
-        cloned: ClonedSpeech = value_of(frame)
+        cloned: ClonedVoice = value_of(frame)
         return cloned
 
     def _forget(self, stream: RemoteSpeech | RemoteHearing) -> None:

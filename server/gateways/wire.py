@@ -2,7 +2,7 @@
 
 A stream begins with its request. It is answered by OPENED or by an error, and then by events. The kind of a frame is
 the name of its type, or a word: ``push`` (the JSON is the bare text), ``flush``, ``finish``, ``delay`` (milliseconds),
-``feed`` (samples), and the constants here.
+``times`` (words or phonemes, as wanted), ``feed`` (samples), and the constants here.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from models.audio import Pcm
-from models.voices import ClonedSpeech
+from models.voices import ClonedVoice
 from server import errors
 from server.engine.interface import ServedModel
 from server.errors import DescantError, InternalError
@@ -69,7 +69,7 @@ _TYPES: dict[str, Any] = {
     known.__name__: TypeAdapter(known)
     for known in (
         SpeechRequest, TranscriptionRequest, Controls, TurnSettings, SpokenTimes, SpeechFlushed, StageTimes, Transcript, Turn,
-        TranscriptFlushed, Description, ClonedSpeech, Pronunciations, _Speech, _Audio, _Error,
+        TranscriptFlushed, Description, ClonedVoice, Pronunciations, _Speech, _Audio, _Error,
     )
 }  # fmt: skip
 _ERRORS: dict[str, type[DescantError]] = {

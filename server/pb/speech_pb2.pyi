@@ -77,7 +77,14 @@ class SynthesizeRequest(_message.Message):
     def __init__(self, config: _Optional[_Union[SynthesisConfig, _Mapping]] = ..., text: _Optional[str] = ..., flush: _Optional[_Union[Flush, _Mapping]] = ..., cancel: _Optional[_Union[Cancel, _Mapping]] = ..., controls: _Optional[_Union[Controls, _Mapping]] = ...) -> None: ...
 
 class SynthesisConfig(_message.Message):
-    __slots__ = ("model", "voices", "language", "audio", "controls", "times", "max_buffer_delay_ms", "normalization", "pronunciation_dict_id")
+    __slots__ = ("model", "voices", "language", "audio", "controls", "times", "max_buffer_delay_ms", "normalization", "pronunciation_dict_id", "seed", "sampling", "instructions")
+    class SamplingEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VOICES_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
@@ -87,6 +94,9 @@ class SynthesisConfig(_message.Message):
     MAX_BUFFER_DELAY_MS_FIELD_NUMBER: _ClassVar[int]
     NORMALIZATION_FIELD_NUMBER: _ClassVar[int]
     PRONUNCIATION_DICT_ID_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    INSTRUCTIONS_FIELD_NUMBER: _ClassVar[int]
     model: str
     voices: _containers.RepeatedCompositeFieldContainer[VoiceShare]
     language: str
@@ -96,7 +106,10 @@ class SynthesisConfig(_message.Message):
     max_buffer_delay_ms: int
     normalization: str
     pronunciation_dict_id: str
-    def __init__(self, model: _Optional[str] = ..., voices: _Optional[_Iterable[_Union[VoiceShare, _Mapping]]] = ..., language: _Optional[str] = ..., audio: _Optional[_Union[AudioFormat, _Mapping]] = ..., controls: _Optional[_Union[Controls, _Mapping]] = ..., times: _Optional[_Union[WantedTimes, _Mapping]] = ..., max_buffer_delay_ms: _Optional[int] = ..., normalization: _Optional[str] = ..., pronunciation_dict_id: _Optional[str] = ...) -> None: ...
+    seed: int
+    sampling: _containers.ScalarMap[str, float]
+    instructions: str
+    def __init__(self, model: _Optional[str] = ..., voices: _Optional[_Iterable[_Union[VoiceShare, _Mapping]]] = ..., language: _Optional[str] = ..., audio: _Optional[_Union[AudioFormat, _Mapping]] = ..., controls: _Optional[_Union[Controls, _Mapping]] = ..., times: _Optional[_Union[WantedTimes, _Mapping]] = ..., max_buffer_delay_ms: _Optional[int] = ..., normalization: _Optional[str] = ..., pronunciation_dict_id: _Optional[str] = ..., seed: _Optional[int] = ..., sampling: _Optional[_Mapping[str, float]] = ..., instructions: _Optional[str] = ...) -> None: ...
 
 class VoiceShare(_message.Message):
     __slots__ = ("voice", "weight")

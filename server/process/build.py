@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from server.engine.engine import Engine
     from server.metrics import Metrics
     from server.services import Services
-    from server.text.frontend import TextFrontEnd
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,6 @@ class LoadedEngine:
     settings: Settings
     """With what was measured."""
     detector: "SpeechDetector"
-    front_end: "TextFrontEnd"
 
 
 def build(settings: Settings) -> "Services":
@@ -38,7 +36,7 @@ def build(settings: Settings) -> "Services":
     keys = key_store(settings)
     check_exposure(settings, keys)
     choice = choose_models(settings)
-    from models.registry import load_cloner
+    from models.registry import load_cloner, load_voice_makers
     from server.engine.speech.cloning import Cloning
     from server.metrics import Metrics
     from server.services import Services
@@ -46,10 +44,9 @@ def build(settings: Settings) -> "Services":
 
     metrics = Metrics()
     loaded = load_engine(settings, choice, metrics)
-    family = choice.speech[0].family
     stock = tuple(chain.from_iterable(model.voices for model in loaded.engine.models))
-    voices = VoiceStore(stock, own_voices(settings, family))
-    cloning = Cloning(partial(load_cloner, family), loaded.detector, loaded.front_end)
+    voices = VoiceStore(stock, own_voices(settings), load_voice_makers(stock))
+    cloning = Cloning(partial(load_cloner, choice.speech[0].family), loaded.detector)
     catalog, pronunciations = model_catalog(settings, choice), pronunciation_store(settings)
     return Services(loaded.engine, voices, catalog, keys, loaded.settings, metrics, pronunciations, cloning)
 
@@ -59,6 +56,7 @@ async def build_gateway(settings: Settings) -> "Services":
     keys = key_store(settings)
     check_exposure(settings, keys)
     choice = choose_models(settings)
+    from models.registry import load_voice_makers
     from server.gateways.remote import RemoteEngine
     from server.metrics import Metrics
     from server.services import Services
@@ -69,7 +67,7 @@ async def build_gateway(settings: Settings) -> "Services":
     engine = RemoteEngine(settings.engine_socket, metrics)
     await engine.start()
     stock = tuple(chain.from_iterable(model.voices for model in engine.models))
-    voices = VoiceStore(stock, own_voices(settings, choice.speech[0].family))
+    voices = VoiceStore(stock, own_voices(settings), load_voice_makers(stock))
     catalog, pronunciations = model_catalog(settings, choice), pronunciation_store(settings)
     return Services(engine, voices, catalog, keys, settings, metrics, pronunciations, engine)
 
@@ -82,10 +80,11 @@ def load_engine(settings: Settings, choice: ModelChoice, metrics: "Metrics") -> 
     from server.text.frontend import TextFrontEnd
 
     settings, synthesizers, recognizers = load_models(settings, choice)
-    front_end = TextFrontEnd({voice.tongue for model in synthesizers.values() for voice in model.info.voices})
+    infos = [model.info for model in synthesizers.values()]
+    front_end = TextFrontEnd({voice.tongue for info in infos if info.reads == "phones" for voice in info.voices})
     detector = SileroDetector()
     engine = Engine(
         synthesizers=synthesizers, recognizers=recognizers, detector=detector, front_end=front_end,
         limits=settings.limits, metrics=metrics,
     )  # fmt: skip
-    return LoadedEngine(engine, settings, detector, front_end)
+    return LoadedEngine(engine, settings, detector)

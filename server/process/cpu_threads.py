@@ -5,12 +5,12 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from models.speech import Phone, Segment, Synthesizer
+from models.speech import Phone, Synthesizer, Utterance
 
 WORTH = 0.85
 """Twice the threads must cut a step to this, or they are better left to the other streams and to the sockets."""
 REPEATS = 3
-_PROBE = Segment(tuple(Phone(symbol) for symbol in ("_", *("h", "ʌ") * 8, ".")))
+_PROBE = Utterance(phones=tuple(Phone(symbol) for symbol in ("_", *("h", "ʌ") * 8, ".")))
 _ROWS = 4
 
 

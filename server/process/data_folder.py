@@ -12,9 +12,8 @@ def key_store(settings: Settings) -> KeyStore:
     return KeyStore(settings.data_dir / "keys.json")
 
 
-def own_voices(settings: Settings, family: str) -> OwnVoices:
-    """The voices that users made for a family of synthesizers."""
-    return OwnVoices(settings.data_dir / "voices", family)
+def own_voices(settings: Settings) -> OwnVoices:
+    return OwnVoices(settings.data_dir / "voices")
 
 
 def pronunciation_store(settings: Settings) -> PronunciationStore:

@@ -7,6 +7,7 @@ spelling to these types and reads defaults from them.
 from dataclasses import dataclass, field
 
 from models.audio import Pcm
+from models.speech import DEFAULT_GENERATION, Generation
 from models.voices import Voice
 
 # --- speech synthesis ---------------------------------------------------------
@@ -17,6 +18,8 @@ PITCH_RANGE_SEMITONES = (-12.0, 12.0)
 PITCH_MOVEMENT_RANGE = (0.0, 2.0)
 MAX_BUFFER_DELAY_RANGE_MS = (0, 5000)
 MAX_TRANSCRIPT_CHARS = 20_000
+MAX_INSTRUCTIONS_CHARS = 2000
+SEED_RANGE = (0, 2**32 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,14 @@ class SpeechRequest:
     request_id: str
     language: str = "en"
     controls: Controls = field(default_factory=Controls)
+    generation: Generation = DEFAULT_GENERATION
     normalization: str = "auto"
     pronunciations: Pronunciations = NO_PRONUNCIATIONS
     max_buffer_delay_ms: int = 3000
     """Longest that incomplete text waits for more; 0 speaks each pushed piece at once."""
+    want_words: bool = False
+    """Whether the client asked for the times of words; they come whether or not it did, where the model gives them."""
+    want_phonemes: bool = False
     key_id: str = ""
     """Who asks; for limits and logs."""
     received_s: float = 0.0

@@ -24,6 +24,17 @@ FIELD_NAMES: Mapping[str, str] = {
     "voice": "config.voices",
     "language": "config.language",
     "transcript": "text",
+    "normalization": "config.normalization",
+    "pronunciation_dict_id": "config.pronunciation_dict_id",
+    "add_timestamps": "config.times",
+    "add_phoneme_timestamps": "config.times.phonemes",
+    "generation_config.speed": "config.controls.speed",
+    "generation_config.volume": "config.controls.volume",
+    "generation_config.pitch": "config.controls.pitch_semitones",
+    "generation_config.pitch_range": "config.controls.pitch_range",
+    "generation_config.emotion": "config.controls.emotion",
+    "generation_config.sampling": "config.sampling",
+    "generation_config.instructions": "config.instructions",
 }
 """Fields as parts shared with the HTTP API name them, and as this contract does."""
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from models.speech import Generation
 from models.voices import Voice
 from server.errors import InvalidRequest
 from server.pb import speech_pb2
@@ -12,6 +13,7 @@ from server.requests.keyterms import checked_keyterms
 from server.requests.locales import is_locale, primary_language, spoken_language
 from server.requests.speech import (
     MAX_BUFFER_DELAY_RANGE_MS,
+    MAX_INSTRUCTIONS_CHARS,
     PITCH_MOVEMENT_RANGE,
     PITCH_RANGE_SEMITONES,
     SPEED_RANGE,
@@ -48,12 +50,19 @@ def speech_request(config: speech_pb2.SynthesisConfig, call: Call) -> SpeechRequ
     if dictionary_id := config.pronunciation_dict_id:
         found = services.pronunciations.get(call.key_id, dictionary_id, "config.pronunciation_dict_id")
         given["pronunciations"] = found.pronunciations
+    if len(config.instructions) > MAX_INSTRUCTIONS_CHARS:
+        message = f"config.instructions: has {len(config.instructions)} characters; at most {MAX_INSTRUCTIONS_CHARS} are taken"
+        raise InvalidRequest(message, field="config.instructions")
+    seed = config.seed if config.HasField("seed") else None
     return SpeechRequest(
         model=model,
         voice=voice,
         request_id=call.request_id,
         language=language or voice.language,
         controls=controls(config.controls, "config.controls"),
+        generation=Generation(seed, dict(config.sampling), config.instructions.strip()),
+        want_words=config.times.words or config.times.normalized_words,
+        want_phonemes=config.times.phonemes,
         key_id=call.key_id,
         received_s=call.received_s,
         **given,

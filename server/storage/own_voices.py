@@ -6,11 +6,11 @@ the server ("") and every key may speak with it.
 
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from models.voices import Character, Voice
+from models.voices import Voice
 from server.errors import InvalidRequest, VoiceNotFound
 from server.storage.json_file import OwnersFiles
 
@@ -23,32 +23,29 @@ MAX_DESCRIPTION_CHARS = 2000
 class OwnVoice:
     voice: Voice
     owner_id: str
-    family: str
-    """Of the model that speaks with it: its numbers mean nothing to another."""
     created_at: str
     """RFC 3339, UTC."""
 
 
 _Kept = tuple[OwnVoice, ...]
+_SHOWN = frozenset(field.name for field in fields(Voice)) - {"family", "record"}
 
 
 class OwnVoices:
-    """Voices of one model family in ``folder``, which need not exist. Thread-safe; changes wait for the disk."""
+    """Voices of all families in ``folder``, which need not exist. Thread-safe; changes wait for the disk."""
 
-    def __init__(self, folder: Path, family: str) -> None:
-        self._family = family
+    def __init__(self, folder: Path) -> None:
         self._files = OwnersFiles(folder, _parse, "voices")
 
     def list(self, owner_id: str) -> _Kept:
         """The owner's voices, newest first; the same object until one changes. Raises JsonFileError."""
-        kept = self._files.read(owner_id)
-        return kept if all(own.family == self._family for own in kept) else tuple(o for o in kept if o.family == self._family)
+        return self._files.read(owner_id)
 
     def create(self, owner_id: str, voice: Voice) -> OwnVoice:
         """Keep a voice under a new id. Raises InvalidRequest for its name and when the owner has as many as may be."""
         check_words(voice.name, voice.description)
         created_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        made = OwnVoice(replace(voice, id=str(uuid.uuid4())), owner_id, self._family, created_at)
+        made = OwnVoice(replace(voice, id=str(uuid.uuid4())), owner_id, created_at)
 
         def add(kept: _Kept) -> _Kept:
             if len(kept) >= MAX_VOICES:
@@ -86,13 +83,12 @@ class OwnVoices:
 
 
 def _parse(row: Any) -> OwnVoice:
-    return OwnVoice(**{**row, "voice": _voice(row["voice"])})
-
-
-def _voice(row: Any) -> Voice:
-    numbers: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in row["character"].items()}
-    character = Character(**numbers)
-    return Voice(**{**row, "speakers": tuple((name, weight) for name, weight in row["speakers"]), "character": character})
+    voice = row["voice"]
+    if "record" not in voice:
+        # Until 0.1 the family stood beside the voice, and the fields of its record among the others.
+        record = {name: value for name, value in voice.items() if name not in _SHOWN}
+        voice = {name: value for name, value in voice.items() if name in _SHOWN} | {"family": row["family"], "record": record}
+    return OwnVoice(Voice(**voice), row["owner_id"], row["created_at"])
 
 
 def check_words(name: str, description: str) -> None:

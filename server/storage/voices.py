@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from models.voices import Character, Voice
+from models.voices import Voice, VoiceMaker
 from server.errors import InvalidRequest, VoiceNotFound
 from server.requests.locales import canonical_tag, primary_subtag
 from server.storage.own_voices import OwnVoice, OwnVoices
@@ -35,9 +35,17 @@ _MAX_MIX_PARTS = 8
 class VoiceStore:
     """The voices of this server, in a stable order; the first is the default."""
 
-    def __init__(self, voices: Iterable[Voice], own: OwnVoices, stand_ins: Mapping[str, tuple[str, str]] = STAND_INS) -> None:
+    def __init__(
+        self,
+        voices: Iterable[Voice],
+        own: OwnVoices,
+        makers: Mapping[str, VoiceMaker],
+        stand_ins: Mapping[str, tuple[str, str]] = STAND_INS,
+    ) -> None:
+        """``makers`` by family, as `models.registry.load_voice_makers` gives them; the first is that of the default voice."""
         self.own = own
         self._stock = tuple(voices)
+        self._makers = makers
         self._stand_ins = stand_ins
         self._seen: dict[str, tuple[Sequence[OwnVoice], Sequence[OwnVoice], Voices]] = {}
         self.of("")  # refuses unusable stock voices at once
@@ -48,19 +56,20 @@ class VoiceStore:
         private = self.own.list(owner_id) if owner_id else ()
         seen = self._seen.get(owner_id)
         if seen is None or seen[0] is not shared or seen[1] is not private:
-            voices = Voices(self._stock, self._speakable((*private, *shared)), owner_id, self._stand_ins)
+            voices = Voices(self._stock, self._speakable((*private, *shared)), owner_id, self._makers, self._stand_ins)
             seen = (shared, private, voices)
             self._seen[owner_id] = seen
         return seen[2]
 
     def _speakable(self, own: Iterable[OwnVoice]) -> list[OwnVoice]:
-        """Without those that an earlier model made of speakers that this one lacks; they stay in their files."""
-        known = {(voice.network, name) for voice in self._stock for name, _ in voice.speakers}
+        """Without those of families that are not installed, and those that a family's model of today cannot speak with; they
+        stay in their files."""
         kept = []
         for made in own:
-            if known.issuperset((made.voice.network, name) for name, _ in made.voice.speakers):
+            maker = self._makers.get(made.voice.family)
+            if maker is not None and maker.knows(made.voice):
                 kept.append(made)
-            else:
+            elif maker is not None:
                 log.warning("voice %s (%s) was made for another model and is left out", made.voice.id, made.voice.name)
         return kept
 
@@ -69,13 +78,17 @@ class Voices:
     """The voices that one owner sees. A stock voice's name wins over an own voice's, a newer one's over an older one's."""
 
     def __init__(
-        self, stock: Sequence[Voice], own: Sequence[OwnVoice], owner_id: str, stand_ins: Mapping[str, tuple[str, str]]
+        self,
+        stock: Sequence[Voice],
+        own: Sequence[OwnVoice],
+        owner_id: str,
+        makers: Mapping[str, VoiceMaker],
+        stand_ins: Mapping[str, tuple[str, str]],
     ) -> None:
         self._voices = (*stock, *(made.voice for made in own))
         self._own = {made.voice.id: made for made in own}
         self.owner_id = owner_id
-        self.speakers = tuple(sorted({name for voice in stock if not voice.network for name, _ in voice.speakers}))
-        """Every speaker that a stock voice of the model's own network has."""
+        self.makers = makers
         if not stock:
             raise ValueError("a voice store needs at least one voice")
         if any(len({key(voice).lower() for voice in stock}) != len(stock) for key in (_id_of, _name_of)):
@@ -101,9 +114,9 @@ class Voices:
         """Every language some voice speaks, sorted."""
         return tuple(sorted({voice.language for voice in self._voices}))
 
-    def made_languages(self) -> tuple[str, ...]:
-        """The languages of the model's own network, of whose speakers clones and embeddings are made; sorted."""
-        return tuple(sorted({voice.language for voice in self._voices if not voice.network}))
+    def made_locales(self) -> Mapping[str, str]:
+        """Languages of the voices that the default voice's family makes from recordings, each with its usual locale."""
+        return self.makers[self._voices[0].family].locales
 
     def get(self, voice_id: str, language: str | None = None) -> Voice:
         """The voice with this id, a stand-in for a well-known foreign id that speaks the language, or a mixture.
@@ -129,7 +142,8 @@ class Voices:
     def mix(self, parts: Sequence[tuple[Voice, float]]) -> Voice:
         """One voice between several. Weights are relative, at least 0, with a positive sum.
 
-        Raises InvalidRequest for unusable weights or voices of different languages.
+        Raises InvalidRequest for unusable weights, for voices of different models or languages, and for those that their
+        model does not mix.
         """
         total = math.fsum(weight for _, weight in parts)
         if not parts or not math.isfinite(total) or total <= 0 or min(weight for _, weight in parts) < 0:
@@ -137,17 +151,16 @@ class Voices:
         voices = [voice for voice, _ in parts]
         if len({voice.language for voice in voices}) > 1:
             raise InvalidRequest("voice: the voices of a mixture must speak the same language", field="voice")
-        if len({(voice.network, voice.pronunciation) for voice in voices}) > 1:
-            message = "voice: a voice of one network or pronunciation does not mix with a voice of another"
-            raise InvalidRequest(message, field="voice")
-        speakers: dict[str, float] = {}
-        for voice, weight in parts:
-            for speaker, share in voice.speakers:
-                speakers[speaker] = speakers.get(speaker, 0.0) + share * weight / total
-        character = Character.mixed([(voice.character, weight / total) for voice, weight in parts])
+        for what, told in (("model", {v.family for v in voices}), ("pronunciation", {v.pronunciation for v in voices})):
+            if len(told) > 1:
+                raise InvalidRequest(f"voice: a voice of one {what} does not mix with a voice of another", field="voice")
         first = voices[0]
         genders = {voice.gender for voice in voices}
         shares = [(voice, weight / total) for voice, weight in parts]
+        try:
+            record = self.makers[first.family].mix(shares)
+        except ValueError as error:
+            raise InvalidRequest(f"voice: {error}", field="voice") from None
         return Voice(
             id="+".join(f"{voice.id}:{share:.4g}" for voice, share in shares),
             name=" + ".join(f"{voice.name} {share:.0%}" for voice, share in shares),
@@ -155,9 +168,8 @@ class Voices:
             language=first.language,
             locale=first.locale,
             gender=first.gender if len(genders) == 1 else "gender_neutral",
-            speakers=tuple(speakers.items()),
-            character=character,
-            network=first.network,
+            family=first.family,
+            record=record,
             pronunciation=first.pronunciation,
         )
 

@@ -2,19 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+from models.speech import Delivery
 from server.errors import InvalidRequest
 from server.requests.speech import SPEED_RANGE, VOLUME_RANGE, Controls
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """Factors on speed, volume and pitch movement, and a shift in pitch; see `models.speech.Phone`."""
-
-    speed: float = 1.0
-    volume: float = 1.0
-    pitch_semitones: float = 0.0
-    pitch_range: float = 1.0
-
 
 EMOTIONS: dict[str, Delivery] = {
     # name             speed  volume  pitch  range
@@ -105,6 +95,11 @@ class SpeechState:
             controls.pitch_range,
             controls.emotion,
         )
+
+    def named_delivery(self) -> Delivery:
+        """The settings with the emotion by its name, for models that read text."""
+        emotion = None if self.emotion == "neutral" else self.emotion
+        return Delivery(self.speed, self.volume, self.pitch_semitones, self.pitch_range, emotion)
 
     def delivery(self) -> Delivery:
         """The settings with the emotion applied; an unknown emotion changes nothing."""

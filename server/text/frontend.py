@@ -10,42 +10,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from models.speech import Phone, Segment
+from models.speech import Delivery, Phone, Reads, Utterance
 from server.errors import InvalidRequest
 from server.requests.locales import primary_subtag
 from server.requests.speech import NO_PRONUNCIATIONS, Controls, Pronunciations
-from server.text.delivery import Delivery, SpeechState
-from server.text.markup import Break, NonVerbal, PhonemeRun, TextRun, parse_markup
+from server.text.marked_text import MarkedPiece, MarkedText
+from server.text.markup import NON_VERBAL_PAUSE_MS, Break, NonVerbal, PhonemeRun, TextRun
 from server.text.normalize.replacements import compiled
 from server.text.normalize.tokens import PauseMark, SpokenToken, Token
 from server.text.scripts import scripts_of
-from server.text.segmenter import Piece, Segmenter, Take
+from server.text.segmenter import Take
 from server.text.spelling import spell
 from server.text.tongues import TONGUES, Tongue, tongue_of
-from server.text.words import SpokenWord, WrittenWord, WrittenWords
+from server.text.words import SpokenWord, TextSegment, WrittenWord, WrittenWords
+from server.text.written import WrittenStream
 
 __all__ = ["SpokenWord", "Take", "TextFrontEnd", "TextSegment", "TextStream", "WrittenWord"]
 
 LEADING_SILENCE_MS = 20.0
 """The first segment of a context begins with this much silence: the model starts from rest."""
-NON_VERBAL_PAUSE_MS = 250.0
-SHOWN_CHARS = 40
-"""So much of a text that cannot be spoken is shown to who sent it."""
-
-
-@dataclass(frozen=True, slots=True)
-class TextSegment:
-    """One clause or sentence: phones for the model, words for the client.
-
-    ``Phone.word`` indexes ``spoken``; ``SpokenWord.written_index`` indexes
-    ``written``, which holds only written words that are heard.
-    """
-
-    segment: Segment
-    spoken: tuple[SpokenWord, ...]
-    written: tuple[WrittenWord, ...]
-    unknown_phones: tuple[str, ...] = ()
-    """What inline phonemes held that no phone could be found for."""
 
 
 class TextFrontEnd:
@@ -63,8 +46,12 @@ class TextFrontEnd:
         normalization: str = "auto",
         pronunciations: Pronunciations = NO_PRONUNCIATIONS,
         language: str = "en",
-    ) -> "TextStream":
-        """The stream of a new context. KeyError for a language that was not asked for at the start."""
+        reads: Reads = "phones",
+    ) -> "TextStream | WrittenStream":
+        """The stream of a new context, for a model that reads phones or text; what is said in dictionary and normalization
+        is for phones only. KeyError for phones in a language that was not asked for at the start."""
+        if reads == "text":
+            return WrittenStream(language, controls)
         return TextStream(self._tongues[language], controls, normalization, pronunciations, tuple(self._tongues))
 
 
@@ -99,31 +86,19 @@ class TextStream:
         self._spoken_here = spoken_here
         self._normalizer = tongue.normalizer(normalization)
         self._replacements = compiled(pronunciations, tongue.inventory) if pronunciations.entries else None
-        self._segmenter = Segmenter(tongue.boundaries)
-        self._state = SpeechState.from_controls(controls)
-        self._controls = controls
-        self._changes: list[tuple[int, Controls]] = []
-        self._pushed_chars = 0
+        self._text = MarkedText(tongue.boundaries, tongue.inventory, controls)
         self._begun = False
-        self._beginning = ""
-        """What was pushed before anything was spoken; not all of it."""
         self._has_own_words = self._has_foreign_words = False
         """What the segments that were taken first hold; see `server.text.scripts`."""
 
     @property
     def has_pending_text(self) -> bool:
         """Whether text that would be heard waits for more (the engine then runs its timer)."""
-        return self._segmenter.has_speakable
+        return self._text.has_speakable
 
     def push(self, text: str, controls: Controls | None = None) -> None:
         """Append text as it came; changed controls hold from its first character on."""
-        if controls is not None and controls != self._controls:
-            self._controls = controls
-            self._changes.append((self._pushed_chars, controls))
-        self._segmenter.push(text)
-        self._pushed_chars += len(text)
-        if not self._begun and len(self._beginning) <= SHOWN_CHARS:
-            self._beginning = (self._beginning + text).lstrip()[: SHOWN_CHARS + 1]
+        self._text.push(text, controls)
 
     def take(self, mode: Take | Literal["ready", "timer", "input", "end"] = Take.READY) -> list[TextSegment]:
         """Segments that can be spoken now; see `Take`. Text without anything to say gives none.
@@ -132,7 +107,7 @@ class TextStream:
         such words are read as they would be in Latin letters: a name in a foreign spelling ends no conversation.
         """
         is_first = not self._begun
-        built = (self._build(piece) for piece in self._segmenter.take(Take(mode)))
+        built = (self._build(piece) for piece in self._text.take(Take(mode)))
         segments = _with_breaks_between([segment for segment in built if segment is not None])
         if is_first and self._has_foreign_words and not self._has_own_words:
             raise self._unspeakable()
@@ -141,44 +116,45 @@ class TextStream:
     def check_end(self) -> None:
         """To be called after the last `take`. Raises InvalidRequest if nothing in the text could be spoken; blank text is
         none."""
-        if self._beginning and not self._begun:
+        if self._text.beginning and not self._begun:
             raise self._unspeakable()
 
     def _unspeakable(self) -> InvalidRequest:
-        shown = self._beginning[:SHOWN_CHARS] + ("…" if len(self._beginning) > SHOWN_CHARS else "")
         language, *others = (primary_subtag(code) for code in (self._tongue.code, *self._spoken_here))
         return InvalidRequest(
-            f"transcript: {shown!r} holds nothing that can be spoken in the language {language!r}; "
+            f"transcript: {self._text.beginning!r} holds nothing that can be spoken in the language {language!r}; "
             f"languages spoken here: {', '.join(sorted({language, *others}))}",
             field="transcript",
         )
 
-    def _build(self, piece: Piece) -> TextSegment | None:
+    def _build(self, piece: MarkedPiece) -> TextSegment | None:
         written = WrittenWords()
         entries: list[_Voiced | _Pause] = []
         unknown: tuple[str, ...] = ()
-        for text, start_chars in self._between_changes(piece):
-            parsed = parse_markup(text, start_chars, self._state, self._tongue.inventory)
-            self._state = parsed.state
+        heard: list[str] = []
+        for parsed in piece.parts:
             unknown += parsed.unknown_phones
             for item in parsed.items:
                 if isinstance(item, TextRun):
+                    heard.append(item.text)
                     written.add_run(item.text, item.start_chars)
                     tokens = self._tokens(item)
                     self._note_scripts(tokens, item.text)
                     entries += _entries(tokens, item)
                 elif isinstance(item, PhonemeRun):
+                    heard.append(item.text)
                     written.add_whole(item.text, item.start_chars)
                     self._has_own_words = True
                     shown = "".join(phone.symbol for phone in item.phones)
                     token = SpokenToken(shown, item.start_chars, item.start_chars + len(item.text), item.phones)
                     entries.append(_Voiced(token, item.state.delivery()))
                 elif isinstance(item, Break):
-                    entries.append(_Pause("_", self._state.delivery(), item.duration_ms))
+                    entries.append(_Pause("_", parsed.state.delivery(), item.duration_ms))
                 elif isinstance(item, NonVerbal):
-                    entries.append(_Pause("_", self._state.delivery(), NON_VERBAL_PAUSE_MS))
+                    entries.append(_Pause("_", parsed.state.delivery(), NON_VERBAL_PAUSE_MS))
         _pronounce(entries, self._tongue)
-        segment = _assemble(entries, written, piece.ending, first=not self._begun, unknown=unknown)
+        text = "".join(heard).strip()
+        segment = _assemble(text, entries, written, piece.ending, first=not self._begun, unknown=unknown)
         self._begun = self._begun or segment is not None
         return segment
 
@@ -186,17 +162,6 @@ class TextStream:
         if not self._has_own_words:
             own, foreign = scripts_of(tokens, text)
             self._has_own_words, self._has_foreign_words = own, foreign or self._has_foreign_words
-
-    def _between_changes(self, piece: Piece) -> Iterable[tuple[str, int]]:
-        """The piece cut where new controls begin, switching the state at each cut."""
-        position, end = piece.start_chars, piece.start_chars + len(piece.text)
-        while self._changes and self._changes[0][0] < end:
-            at, controls = self._changes.pop(0)
-            if at > position:
-                yield piece.text[position - piece.start_chars : at - piece.start_chars], position
-                position = at
-            self._state = SpeechState.from_controls(controls)
-        yield piece.text[position - piece.start_chars :], position
 
     def _tokens(self, run: TextRun) -> list[Token]:
         if run.state.spelling:
@@ -217,7 +182,7 @@ def _entries(tokens: list[Token], run: TextRun) -> list[_Voiced | _Pause]:
 
 
 def _assemble(
-    entries: list[_Voiced | _Pause], written: WrittenWords, ending: str, *, first: bool, unknown: tuple[str, ...]
+    text: str, entries: list[_Voiced | _Pause], written: WrittenWords, ending: str, *, first: bool, unknown: tuple[str, ...]
 ) -> TextSegment | None:
     """Phones and words of one segment; None if nothing in it is heard."""
     spoken: list[SpokenWord] = []
@@ -235,7 +200,7 @@ def _assemble(
         _add_pause(phones, _Pause(ending, _delivery_of(phones[-1])))
     if first:
         phones.insert(0, Phone("_", duration_ms=LEADING_SILENCE_MS))
-    return TextSegment(Segment(tuple(phones)), tuple(spoken), written.used(), unknown)
+    return TextSegment(Utterance(text, tuple(phones)), tuple(spoken), written.used(), unknown)
 
 
 def _add_pause(phones: list[Phone], pause: _Pause) -> None:
@@ -257,15 +222,19 @@ def _with_breaks_between(segments: list[TextSegment]) -> list[TextSegment]:
     """A break at the start of a sentence becomes the length of the pause that ends the one before."""
     joined: list[TextSegment] = []
     for text in segments:
-        phones = text.segment.phones
-        ended = joined[-1].segment.phones if joined else ()
+        phones = text.utterance.phones
+        ended = joined[-1].utterance.phones if joined else ()
         if ended and phones[0].duration_ms is not None and ended[-1].word < 0 and ended[-1].duration_ms is None:
             pause = replace(ended[-1], duration_ms=phones[0].duration_ms)
-            joined[-1] = replace(joined[-1], segment=Segment((*ended[:-1], pause)))
-            text = replace(text, segment=Segment(phones[1:]))
-        if text.segment.phones:
+            joined[-1] = _with_phones(joined[-1], (*ended[:-1], pause))
+            text = _with_phones(text, phones[1:])
+        if text.utterance.phones:
             joined.append(text)
     return joined
+
+
+def _with_phones(text: TextSegment, phones: tuple[Phone, ...]) -> TextSegment:
+    return replace(text, utterance=replace(text.utterance, phones=phones))
 
 
 def _pronounce(entries: list[_Voiced | _Pause], tongue: Tongue) -> None:

@@ -16,6 +16,7 @@ from server.text.pronunciation import Pronunciation
 
 DEFAULT_BREAK_MS = 500.0
 MAX_BREAK_MS = 60_000.0
+NON_VERBAL_PAUSE_MS = 250.0
 
 _ATTRIBUTE = r"[A-Za-z][\w:-]{0,30}\s{0,4}=\s{0,4}(?:\"[^\"<>]{0,100}\"|'[^'<>]{0,100}'|[^\s\"'<>/]{1,100})"
 TAG = re.compile(rf"<(?P<close>/?)(?P<name>[A-Za-z][\w:-]{{0,30}})(?P<rest>(?:\s{{1,4}}{_ATTRIBUTE}){{0,6}}+)\s{{0,4}}/?>")

@@ -59,7 +59,7 @@ _BRACKET = re.compile(r"\[[A-Za-z ]{0,16}")
 _NEXT_WORD = re.compile(r"[\s\"'(“‘*_]*(?P<word>[^\W_][\w']*)?(?P<after>.)?", re.DOTALL)
 _LINE_DECIDED = re.compile(r"[ \t]*(?:\n|[^\s\d#*+\-•])|" + LIST_HEAD.pattern)
 _LINE_ENDS = re.compile(r"[ \t]*\n|" + LIST_HEAD.pattern)
-_SPEAKABLE = re.compile(r"[^\W_]|<<|[$€£%&@+=°]")
+SPEAKABLE = re.compile(r"[^\W_]|<<|[$€£%&@+=°]")
 _LONGEST_LINE_HEAD = 8
 
 
@@ -112,7 +112,7 @@ class Segmenter:
     def has_speakable(self) -> bool:
         """Whether the buffer holds anything that would be heard."""
         texts = (self._text, *self._waiting)
-        return any(_SPEAKABLE.search(text) or NON_VERBAL.search(text) for text in texts)
+        return any(SPEAKABLE.search(text) or NON_VERBAL.search(text) for text in texts)
 
     def take(self, mode: Take) -> list[Piece]:
         """Remove and return the pieces that ``mode`` allows."""
@@ -147,16 +147,16 @@ class Segmenter:
         end = _hold_markup(self._text)
         if mode is Take.TIMER:
             word = re.search(r"[\w'’$€£#@.,:/-]{1,80}$", self._text[:end][-80:])
-            if word and word[0][-1].isalnum() and _SPEAKABLE.search(self._text[: end - len(word[0])]):
+            if word and word[0][-1].isalnum() and SPEAKABLE.search(self._text[: end - len(word[0])]):
                 end -= len(word[0])
-        return end if _SPEAKABLE.search(self._text[:end]) or "<" in self._text[:end] else 0
+        return end if SPEAKABLE.search(self._text[:end]) or "<" in self._text[:end] else 0
 
     def _remove(self, end: int, ending: str) -> Piece:
         piece = Piece(self._text[:end], self._start_chars, ending)
         self._text = self._text[end:]
         self._start_chars += end
         self._refill()
-        self._first = self._first and not _SPEAKABLE.search(piece.text)
+        self._first = self._first and not SPEAKABLE.search(piece.text)
         return piece
 
     def _next_cut(self, final: bool) -> _Cut | None:
@@ -178,7 +178,7 @@ class Segmenter:
             cut = _decide(scan, mark, end, shortest)
             if cut is _UNSURE:
                 return None
-            if cut is not None and _SPEAKABLE.search(self._text[: cut.end]):
+            if cut is not None and SPEAKABLE.search(self._text[: cut.end]):
                 return cut if cut.end < len(self._text) or final else None
             scan.advance(end, counts=True)
 
@@ -321,7 +321,7 @@ def _overflow_cut(scan: _Scan) -> _Cut | None:
     window = scan.text[:limit]
     for pattern in (scan.boundaries.conjunction, re.compile(r"\s(?=\S)")):
         places = [found.start() for found in pattern.finditer(window, limit // 3) if not _inside_markup(window, found.start())]
-        if places and _SPEAKABLE.search(window[: places[-1]]):
+        if places and SPEAKABLE.search(window[: places[-1]]):
             return _Cut(places[-1], "_")
     space = re.compile(r"\s").search(scan.text, limit, MAX_WORD_CHARS)
     if space and not _inside_markup(scan.text, space.start()):

@@ -1,8 +1,10 @@
-"""Words as the client wrote them, with offsets into all text of the context."""
+"""Words as the client wrote them, with offsets into all text of the context, and what is made of them."""
 
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
+
+from models.speech import Utterance
 
 _CHUNK = re.compile(r"\S+")
 
@@ -22,6 +24,21 @@ class WrittenWord:
     text: str
     start_chars: int
     end_chars: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextSegment:
+    """One clause or sentence: an utterance for the model, words for the client.
+
+    ``Phone.word`` indexes ``spoken``; of an utterance without phones ``spoken`` are the words of its text.
+    ``SpokenWord.written_index`` indexes ``written``, which holds only written words that are heard.
+    """
+
+    utterance: Utterance
+    spoken: tuple[SpokenWord, ...]
+    written: tuple[WrittenWord, ...]
+    unknown_phones: tuple[str, ...] = ()
+    """What inline phonemes held that no phone could be found for."""
 
 
 class WrittenWords:

@@ -8,8 +8,9 @@ from models.conv_tts import model as conv_tts
 from models.conv_tts.config import HOP_SAMPLES, SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.model import ConvTtsSynthesizer
 from models.conv_tts.network import ConvBlock, ConvTts
+from models.conv_tts.record import Timbre
 from models.conv_tts.voices import speaker_weights
-from models.speech import Phone, Segment, SpeechFrames, Synthesizer
+from models.speech import Phone, SpeechFrames, Synthesizer, Utterance
 from models.voices import Voice
 from models.weights import WeightsError, load_weights
 
@@ -52,17 +53,17 @@ def tiny(request: pytest.FixtureRequest) -> ConvTtsSynthesizer:
 
 
 def _voices(config: ConvTtsConfig) -> tuple[Voice, ...]:
-    return tuple(Voice(speaker, speaker, "", "en", "en-US", "masculine", ((speaker, 1.0),)) for speaker in config.speakers)
+    return tuple(Timbre(((speaker, 1.0),)).to_voice(id=speaker, name=speaker) for speaker in config.speakers)
 
 
 def drain(model: Synthesizer, slot: int) -> list[SpeechFrames]:
     steps = []
-    while (frames := model.step([slot])[0]).pcm.size or frames.segments_ended:
+    while (frames := model.step([slot])[0]).pcm.size or frames.utterances_ended:
         steps.append(frames)
     return steps
 
 
-def say(model: Synthesizer, *segments: Segment, voice: int = 0, slot: int = 0) -> np.ndarray:
+def say(model: Synthesizer, *segments: Utterance, voice: int = 0, slot: int = 0) -> np.ndarray:
     model.admit(slot, model.info.voices[voice])
     for segment in segments:
         model.feed(slot, segment)
@@ -103,7 +104,7 @@ def median_f0_hz(pcm: np.ndarray) -> float:
 
 
 def check_chunks(model: Synthesizer, sizes: tuple[int, ...], limit_db: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    segments = Segment(phones(HELLO)), Segment(phones(STORY))
+    segments = Utterance(phones=phones(HELLO)), Utterance(phones=phones(STORY))
     monkeypatch.setattr(conv_tts, "CHUNK_FRAMES", (100_000,))
     whole = say(model, *segments)
     assert np.abs(whole).max() > 0.01
@@ -126,7 +127,7 @@ def test_chunks_of_the_embedded_voice_give_the_samples_of_the_whole(
 
 
 def test_a_segment_fed_late_joins_without_a_seam(tiny: ConvTtsSynthesizer) -> None:
-    first, second = Segment(phones(HELLO)), Segment(phones(STORY))
+    first, second = Utterance(phones=phones(HELLO)), Utterance(phones=phones(STORY))
     together = say(tiny, first, second)
     tiny.admit(0, tiny.info.voices[0])
     tiny.feed(0, first)
@@ -140,12 +141,12 @@ def test_a_segment_fed_late_joins_without_a_seam(tiny: ConvTtsSynthesizer) -> No
 
 def check_rows(model: Synthesizer, limit_db: float) -> None:
     plan = {0: (HELLO, 0), 2: (STORY, 1), 3: ("_ k:w æ:1 t .", 2), 5: (HELLO + " " + STORY, 1)}
-    alone = {slot: say(model, Segment(phones(text)), voice=voice, slot=slot) for slot, (text, voice) in plan.items()}
+    alone = {slot: say(model, Utterance(phones=phones(text)), voice=voice, slot=slot) for slot, (text, voice) in plan.items()}
     for order in ([0, 2, 3, 5], [5, 0, 3, 2]):
         for slot in order:
             text, voice = plan[slot]
             model.admit(slot, model.info.voices[voice])
-            model.feed(slot, Segment(phones(text)))
+            model.feed(slot, Utterance(phones=phones(text)))
         got: dict[int, list[np.ndarray]] = {slot: [] for slot in order}
         for _ in range(400):
             for slot, frames in zip(order, model.step(order), strict=True):
@@ -166,25 +167,25 @@ def test_rows_of_the_embedded_voice_do_not_feel_their_neighbours(voice_model: Sy
 
 
 def test_a_slot_used_again_keeps_no_trace(tiny: ConvTtsSynthesizer) -> None:
-    fresh = say(tiny, Segment(phones(STORY)), slot=1)
+    fresh = say(tiny, Utterance(phones=phones(STORY)), slot=1)
     tiny.admit(1, tiny.info.voices[2])
-    tiny.feed(1, Segment(phones(HELLO, volume=3.0)))
-    tiny.feed(1, Segment(phones(HELLO)))
+    tiny.feed(1, Utterance(phones=phones(HELLO, volume=3.0)))
+    tiny.feed(1, Utterance(phones=phones(HELLO)))
     tiny.step([1])
     tiny.release(1)
-    np.testing.assert_array_equal(say(tiny, Segment(phones(STORY)), slot=1), fresh)
+    np.testing.assert_array_equal(say(tiny, Utterance(phones=phones(STORY)), slot=1), fresh)
 
 
 def test_times_of_phones_add_up_to_the_audio(tiny: ConvTtsSynthesizer) -> None:
     tiny.admit(0, tiny.info.voices[0])
     texts = (HELLO, STORY, "", "_")
     for text in texts:
-        tiny.feed(0, Segment(phones(text)))
+        tiny.feed(0, Utterance(phones=phones(text)))
     steps = drain(tiny, 0)
     tiny.release(0)
-    times = [step.phone_times for step in steps if step.phone_times is not None]
+    times = [step.times for step in steps if step.times is not None]
     assert [len(segment) for segment in times] == [len(text.split()) for text in texts]
-    assert sum(step.segments_ended for step in steps) == len(texts)
+    assert sum(step.utterances_ended for step in steps) == len(texts)
     ends = [0, *(time.end_samples for segment in times for time in segment)]
     assert [time.start_samples for segment in times for time in segment] == ends[:-1]
     assert ends[-1] == sum(step.pcm.size for step in steps)
@@ -193,12 +194,12 @@ def test_times_of_phones_add_up_to_the_audio(tiny: ConvTtsSynthesizer) -> None:
 
 def test_the_times_of_a_segment_come_with_its_first_audio(tiny: ConvTtsSynthesizer) -> None:
     tiny.admit(0, tiny.info.voices[0])
-    tiny.feed(0, Segment(phones(HELLO)))
-    tiny.feed(0, Segment(phones(STORY)))
+    tiny.feed(0, Utterance(phones=phones(HELLO)))
+    tiny.feed(0, Utterance(phones=phones(STORY)))
     given = 0
     for step in drain(tiny, 0):
-        if step.phone_times is not None:
-            assert given <= step.phone_times[0].start_samples < given + step.pcm.size
+        if step.times is not None:
+            assert given <= step.times[0].start_samples < given + step.pcm.size
         given += step.pcm.size
     tiny.release(0)
 
@@ -207,9 +208,9 @@ def test_the_times_of_a_segment_come_with_its_first_audio(tiny: ConvTtsSynthesiz
 def test_a_fixed_duration_is_exact(tiny: ConvTtsSynthesizer, length_ms: float) -> None:
     silence = Phone("_", duration_ms=length_ms)
     tiny.admit(0, tiny.info.voices[0])
-    tiny.feed(0, Segment((*phones("k:w æ:1 t"), silence, *phones("d:w ɔ:1 ɡ"))))
+    tiny.feed(0, Utterance(phones=(*phones("k:w æ:1 t"), silence, *phones("d:w ɔ:1 ɡ"))))
     steps = drain(tiny, 0)
-    times = next(step.phone_times for step in steps if step.phone_times)
+    times = next(step.times for step in steps if step.times)
     tiny.release(0)
     assert times[-1].end_samples == sum(step.pcm.size for step in steps)
     assert times[3].end_samples - times[3].start_samples == length_ms * SAMPLE_RATE_HZ / 1000
@@ -217,36 +218,37 @@ def test_a_fixed_duration_is_exact(tiny: ConvTtsSynthesizer, length_ms: float) -
 
 @pytest.mark.parametrize("speed", [0.5, 0.8, 1.25, 1.5])
 def test_speed_divides_the_length(voice_model: Synthesizer, speed: float) -> None:
-    usual = say(voice_model, Segment(phones(HELLO + " " + STORY))).size
-    paced = say(voice_model, Segment(phones(HELLO + " " + STORY, speed=speed))).size
+    usual = say(voice_model, Utterance(phones=phones(HELLO + " " + STORY))).size
+    paced = say(voice_model, Utterance(phones=phones(HELLO + " " + STORY, speed=speed))).size
     assert paced == pytest.approx(usual / speed, rel=0.02)
 
 
 def test_rounding_does_not_drift_over_segments(tiny: ConvTtsSynthesizer) -> None:
     tiny.admit(0, tiny.info.voices[0])
     for _ in range(40):
-        tiny.feed(0, Segment((Phone("_", duration_ms=12.0), Phone("ə", duration_ms=11.0))))
+        tiny.feed(0, Utterance(phones=(Phone("_", duration_ms=12.0), Phone("ə", duration_ms=11.0))))
     total = sum(step.pcm.size for step in drain(tiny, 0))
     tiny.release(0)
     assert abs(total - 40 * 23.0 * SAMPLE_RATE_HZ / 1000) <= HOP_SAMPLES
 
 
 def test_volume_multiplies_the_amplitude(voice_model: Synthesizer) -> None:
-    usual = say(voice_model, Segment(phones(HELLO)))
-    assert error_db(say(voice_model, Segment(phones(HELLO, volume=0.5))), usual / 2) < -60
-    assert np.abs(say(voice_model, Segment(phones(HELLO, volume=0.0)))).max() < 1e-3
+    usual = say(voice_model, Utterance(phones=phones(HELLO)))
+    assert error_db(say(voice_model, Utterance(phones=phones(HELLO, volume=0.5))), usual / 2) < -60
+    assert np.abs(say(voice_model, Utterance(phones=phones(HELLO, volume=0.0)))).max() < 1e-3
 
 
 @pytest.mark.parametrize("semitones", [-4.0, 5.0])
 def test_pitch_moves_the_measured_pitch(voice_model: Synthesizer, semitones: float) -> None:
-    usual = median_f0_hz(say(voice_model, Segment(phones(STORY))))
-    moved = median_f0_hz(say(voice_model, Segment(phones(STORY, pitch_semitones=semitones))))
+    usual = median_f0_hz(say(voice_model, Utterance(phones=phones(STORY))))
+    moved = median_f0_hz(say(voice_model, Utterance(phones=phones(STORY, pitch_semitones=semitones))))
     assert 12 * np.log2(moved / usual) == pytest.approx(semitones, abs=0.7)
 
 
 def test_voices_differ_in_pitch_and_mixtures_from_their_parents(voice_model: Synthesizer) -> None:
     sounds = {
-        voice.name: say(voice_model, Segment(phones(STORY)), voice=index) for index, voice in enumerate(voice_model.info.voices)
+        voice.name: say(voice_model, Utterance(phones=phones(STORY)), voice=index)
+        for index, voice in enumerate(voice_model.info.voices)
     }
     pitch_hz = {name: median_f0_hz(pcm) for name, pcm in sounds.items()}
     assert pitch_hz["Marcus"] < pitch_hz["Callum"] < pitch_hz["Nora"]
@@ -281,7 +283,7 @@ def _spectral_shape(pcm: np.ndarray) -> np.ndarray:
 def test_a_phone_that_cannot_be_spoken_is_refused_when_fed(tiny: ConvTtsSynthesizer, bad: Phone) -> None:
     tiny.admit(0, tiny.info.voices[0])
     with pytest.raises(ValueError, match=r"not|must"):
-        tiny.feed(0, Segment((bad,)))
+        tiny.feed(0, Utterance(phones=(bad,)))
     assert tiny.step([0])[0].pcm.size == 0
     tiny.release(0)
 
@@ -296,14 +298,11 @@ def test_slots_are_checked(tiny: ConvTtsSynthesizer) -> None:
 
 
 def test_speaker_weights_must_name_known_speakers_and_add_up() -> None:
-    def voice(*speakers: tuple[str, float]) -> Voice:
-        return Voice("", "Test", "", "en", "en-US", "masculine", speakers)
-
-    assert speaker_weights(voice(("b", 0.25), ("a", 0.75)), ("a", "b", "c")) == [0.75, 0.25, 0.0]
+    assert speaker_weights("Test", Timbre((("b", 0.25), ("a", 0.75))), ("a", "b", "c")) == [0.75, 0.25, 0.0]
     with pytest.raises(ValueError, match="names speakers"):
-        speaker_weights(voice(("d", 1.0)), ("a", "b"))
+        speaker_weights("Test", Timbre((("d", 1.0),)), ("a", "b"))
     with pytest.raises(ValueError, match="add up"):
-        speaker_weights(voice(("a", 0.5)), ("a", "b"))
+        speaker_weights("Test", Timbre((("a", 0.5),)), ("a", "b"))
 
 
 def test_the_packaged_weights_fit_one_configuration_only() -> None:

@@ -11,9 +11,9 @@ from models.conv_tts import model as conv_tts
 from models.conv_tts.character import Shape, Shapes, apply_shapes, warp_matrix
 from models.conv_tts.cloning import speak_together
 from models.conv_tts.profile import CLIP_RATE_HZ, OFFSET_ORDER, equalise, measure, spectral_difference
+from models.conv_tts.record import Character, Timbre
 from models.conv_tts.vocoder import warped_angle
-from models.speech import Phone, Segment
-from models.voices import Character, Voice
+from models.speech import Phone, Utterance
 
 ORDER = 40
 TEXT = "_ w i w ɚ oʊ l m oʊ s t w aɪ l d w ɪ ð dʒ ɔɪ æ n d ɹ æ n ə l ɔ ŋ ð ə ɹ ɪ v ɚ ."
@@ -99,8 +99,8 @@ def spoken() -> dict[str, Pcm]:
         "dull": Character(cepstrum=(0.0, 0.5)),
     }
     synthesizer = conv_tts.load("cpu", len(characters))
-    segment = Segment(tuple(Phone(symbol, 1) for symbol in TEXT.split()))
-    voices = [Voice("", "", "", "en", "", "", (("slt", 1.0),), character) for character in characters.values()]
+    segment = Utterance(phones=tuple(Phone(symbol, 1) for symbol in TEXT.split()))
+    voices = [Timbre((("slt", 1.0),), character).to_voice() for character in characters.values()]
     return dict(zip(characters, speak_together(synthesizer, [(voice, [segment]) for voice in voices]), strict=True))
 
 

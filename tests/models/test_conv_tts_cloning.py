@@ -11,9 +11,10 @@ from models.conv_tts.cloning import ConvTtsCloner, speak_together
 from models.conv_tts.model import ConvTtsSynthesizer
 from models.conv_tts.model import load as load_voice
 from models.conv_tts.profile import measure
+from models.conv_tts.record import Character, Timbre
 from models.registry import load_cloner
-from models.speech import Segment
-from models.voices import Character, Voice
+from models.speech import Utterance
+from models.voices import Voice
 from server.engine.speech.text_feed import read_whole
 from server.text.frontend import TextFrontEnd
 
@@ -35,8 +36,8 @@ def cloner() -> ConvTtsCloner:
     return made
 
 
-def segments(text: str) -> list[Segment]:
-    return [piece.segment for piece in read_whole(TextFrontEnd(), text)]
+def segments(text: str) -> list[Utterance]:
+    return [piece.utterance for piece in read_whole(TextFrontEnd(), text)]
 
 
 def say(synthesizer: ConvTtsSynthesizer, voice: Voice, text: str) -> Pcm:
@@ -44,12 +45,13 @@ def say(synthesizer: ConvTtsSynthesizer, voice: Voice, text: str) -> Pcm:
 
 
 def test_an_own_voice_is_found_again(synthesizer: ConvTtsSynthesizer, cloner: ConvTtsCloner) -> None:
-    stranger = Voice("", "", "", "en", "", "", (("awb", 1.0),), STRANGER)
+    stranger = Timbre((("awb", 1.0),), STRANGER).to_voice()
     clip = say(synthesizer, stranger, CLIP)
-    cloned = cloner.clone(clip, segments(SPOKEN))
-    assert sum(weight for _, weight in cloned.speakers) == pytest.approx(1)
+    cloned = cloner.clone(clip)
+    timbre = Timbre.of(cloned.record)
+    assert sum(weight for _, weight in timbre.speakers) == pytest.approx(1)
     assert cloned.similarity > 0.75
-    clone = Voice("", "", "", "en", "", "", cloned.speakers, cloned.character)
+    clone = timbre.to_voice()
     target, own = measure(clip), measure(say(synthesizer, clone, SPOKEN))
     assert own.f0_hz == pytest.approx(target.f0_hz, rel=0.03)
     assert math.log(own.log_f0_spread / target.log_f0_spread) == pytest.approx(0, abs=0.35)
@@ -62,7 +64,7 @@ def test_an_own_voice_is_found_again(synthesizer: ConvTtsSynthesizer, cloner: Co
 
 def test_the_level_of_the_clip_does_not_count(synthesizer: ConvTtsSynthesizer, cloner: ConvTtsCloner) -> None:
     clip = say(synthesizer, synthesizer.info.voices[1], CLIP)
-    loud, quiet = (cloner.clone(clip * np.float32(gain), segments(SPOKEN)) for gain in (1.0, 0.05))
+    loud, quiet = (Timbre.of(cloner.clone(clip * np.float32(gain)).record) for gain in (1.0, 0.05))
     assert loud.speakers == quiet.speakers
     assert loud.character.log_f0 == pytest.approx(quiet.character.log_f0, abs=0.01)
     assert loud.character.cepstrum == pytest.approx(quiet.character.cepstrum, abs=0.05)
@@ -71,4 +73,4 @@ def test_the_level_of_the_clip_does_not_count(synthesizer: ConvTtsSynthesizer, c
 def test_noise_is_no_voice(cloner: ConvTtsCloner) -> None:
     noise = 0.1 * np.random.default_rng(1).standard_normal(48_000)
     with pytest.raises(ValueError, match="voiced"):
-        cloner.clone(noise.astype(np.float32), segments(SPOKEN))
+        cloner.clone(noise.astype(np.float32))

@@ -1,5 +1,6 @@
 """Voices made from recordings beside the package's: which network speaks, and that neither disturbs the other."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,14 @@ import torch
 from models.conv_tts.config import ConvTtsConfig
 from models.conv_tts.model import WEIGHTS
 from models.conv_tts.network import ConvTts
+from models.conv_tts.record import Timbre
 from models.conv_tts.voices import read_file_voices, voices_record
 from models.phones import PHONES
 from models.registry import load_synthesizer
-from models.speech import Phone, Segment, Synthesizer
-from models.voices import Voice
+from models.speech import Phone, Synthesizer, Utterance
 from models.weights import save_weights
 
-SPOKEN = Segment(tuple(Phone(symbol) for symbol in ("_", "h", "ɛ", "l", "oʊ", ".")))
+SPOKEN = Utterance(phones=tuple(Phone(symbol) for symbol in ("_", "h", "ɛ", "l", "oʊ", ".")))
 TINY = ConvTtsConfig(
     speakers=("v-1",), channels=16, expansion=16, attention_heads=1, encoder_blocks=1, attention_blocks=1,
     duration_blocks=1, pitch_blocks=1, decoder_blocks=1,
@@ -26,7 +27,7 @@ TINY = ConvTtsConfig(
 def trained_file(path: Path, voice_id: str = "v-1", name: str = "Ada") -> Path:
     torch.manual_seed(3)
     network = ConvTts(ConvTtsConfig(**{**{f: getattr(TINY, f) for f in TINY.__dataclass_fields__}, "speakers": (voice_id,)}))
-    voice = Voice(voice_id, name, "From a test", "en", "en-GB", "feminine", ((voice_id, 1.0),))
+    voice = Timbre(((voice_id, 1.0),)).to_voice(id=voice_id, name=name, locale="en-GB", gender="feminine")
     save_weights(path, network.state_dict(), {**voices_record([voice]), **network.config.to_metadata()}, dtype=torch.float16)
     return path
 
@@ -46,7 +47,7 @@ def test_a_file_adds_a_voice_and_every_network_speaks_as_it_does_alone(tmp_path:
     alone, both = load_synthesizer("conv_tts", "cpu", 3), load_synthesizer("conv_tts", "cpu", 3, [file])
     assert [voice.name for voice in both.info.voices] == [*(voice.name for voice in alone.info.voices), "Ada"]
     marcus, ada = alone.info.voices[0], both.info.voices[-1]
-    assert (ada.locale, ada.gender, ada.network) == ("en-GB", "feminine", "ada")
+    assert (ada.locale, ada.gender, Timbre.of(ada.record).network) == ("en-GB", "feminine", "ada")
     alone.admit(0, marcus)
     alone.feed(0, SPOKEN)
     for slot, voice in ((2, ada), (0, marcus), (1, ada)):
@@ -90,7 +91,7 @@ def test_the_package_speaks_several_languages_and_the_other_network_is_small() -
     info = load_synthesizer("conv_tts", "cpu", 1).info
     assert info.languages == ("de", "en", "es", "fr", "it")
     assert info.voices[0].tongue == "en"
-    others = [voice for voice in info.voices if voice.network]
+    others = [voice for voice in info.voices if Timbre.of(voice.record).network]
     assert {(voice.tongue, voice.locale) for voice in others} == {
         ("de", "de-DE"), ("en-GB", "en-GB"), ("es", "es-ES"), ("fr", "fr-FR"), ("it", "it-IT"),
     }  # fmt: skip
@@ -105,15 +106,20 @@ def test_a_network_of_another_language_has_more_phones_and_names_its_voices(tmp_
     torch.manual_seed(3)
     fields = {field: getattr(TINY, field) for field in TINY.__dataclass_fields__}
     network = ConvTts(ConvTtsConfig(**fields | {"speakers": ("de-m", "de-f"), "phones": len(PHONES)}))
-    lukas = Voice("v-m", "Lukas", "", "de", "de-DE", "masculine", (("de-m", 1.0),))
-    between = Voice("v-n", "Kim", "", "de", "de-DE", "gender_neutral", (("de-m", 0.5), ("de-f", 0.5)))
+    german = {"language": "de", "locale": "de-DE"}
+    lukas = Timbre((("de-m", 1.0),)).to_voice(id="v-m", name="Lukas", **german)
+    between = Timbre((("de-m", 0.5), ("de-f", 0.5)))
     file = tmp_path / "voice-other.safetensors"
-    save_weights(file, network.state_dict(), {**voices_record([lukas, between]), **network.config.to_metadata()})
+    save_weights(
+        file,
+        network.state_dict(),
+        {**voices_record([lukas, between.to_voice(id="v-n", name="Kim", **german)]), **network.config.to_metadata()},
+    )
     model = load_synthesizer("conv_tts", "cpu", 2, [file])
     assert model.info.languages[:2] == ("de", "en")
     kim = next(voice for voice in model.info.voices if voice.name == "Kim")
-    assert (kim.network, kim.speakers) == ("voice-other", between.speakers)
-    grün = Segment(tuple(Phone(symbol) for symbol in ("_", "ɡ", "ʁ", "y", "n", ".")))
+    assert Timbre.of(kim.record) == replace(between, network="voice-other")
+    grün = Utterance(phones=tuple(Phone(symbol) for symbol in ("_", "ɡ", "ʁ", "y", "n", ".")))
     model.admit(0, kim)
     model.feed(0, grün)
     assert spoken(model, [0])[0].size

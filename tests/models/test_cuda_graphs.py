@@ -12,10 +12,11 @@ from models.conv_tts import model as conv_tts
 from models.conv_tts.config import HOP_SAMPLES, ConvTtsConfig
 from models.conv_tts.model import ConvTtsSynthesizer
 from models.conv_tts.network import ConvBlock, ConvTts
+from models.conv_tts.record import Character, Timbre
 from models.conv_tts.speech_step import SpeechStep
 from models.cuda_graphs import Bucket, Field, Inputs, Recorder, StepGraphs, Work, row_buckets
-from models.speech import Segment, Synthesizer
-from models.voices import Character, Voice
+from models.speech import Synthesizer, Utterance
+from models.voices import Voice
 from tests.models.test_conv_tts import HELLO, STORY, error_db, phones
 
 SLOTS = 7
@@ -179,7 +180,7 @@ def test_what_cannot_be_recorded_runs_without(caplog: pytest.LogCaptureFixture) 
 
 def voice_of(network: ConvTts, character: Character) -> Voice:
     speakers = ((network.config.speakers[0], 0.5), (network.config.speakers[1], 0.5))
-    return Voice("a", "a", "", "en", "en-US", "feminine", speakers, character)
+    return Timbre(speakers, character).to_voice(id="a", name="a")
 
 
 def tiny() -> ConvTtsSynthesizer:
@@ -200,9 +201,9 @@ def speak(model: Synthesizer, order: list[int]) -> dict[int, np.ndarray]:
 
     def join(slot: int) -> None:
         model.admit(slot, model.info.voices[slot % 2])
-        model.feed(slot, Segment(phones(HELLO)))
+        model.feed(slot, Utterance(phones=phones(HELLO)))
         if slot % 3:
-            model.feed(slot, Segment(phones(STORY)))
+            model.feed(slot, Utterance(phones=phones(STORY)))
 
     joined = order[:-2]
     for slot in joined:
@@ -255,7 +256,7 @@ def test_rows_that_fill_a_batch_up_touch_no_slot() -> None:
     spoken = [0, 2, 5]
     for slot in range(SLOTS):
         model.admit(slot, model.info.voices[0])
-        model.feed(slot, Segment(phones(STORY)))
+        model.feed(slot, Utterance(phones=phones(STORY)))
     model.step(list(range(SLOTS)))
     before = [state.clone() for state in step.states]
     assert graphs.bucket(len(spoken), 1)[0] == 4

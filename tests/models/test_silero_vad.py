@@ -9,6 +9,7 @@ import soxr
 from models.audio import Pcm
 from models.registry import load_synthesizer
 from models.silero_vad import FRAME_SAMPLES, SAMPLE_RATE_HZ, SileroDetector, find_weights
+from models.speaking import audio_of, say
 from server.engine.speech.text_feed import read_whole
 from server.text.frontend import TextFrontEnd
 from training.ears import noises
@@ -40,14 +41,8 @@ def spoken() -> Pcm:
     """A sentence of the embedded voice at 16 kHz."""
     model = load_synthesizer("conv_tts", "cpu", 1)
     (text,) = read_whole(TextFrontEnd(), "The small boat drifted slowly along the river.")
-    model.admit(0, model.info.voices[0])
-    model.feed(0, text.segment)
-    parts, ended = [], 0
-    while not ended:
-        (frames,) = model.step([0])
-        parts.append(frames.pcm)
-        ended = frames.segments_ended
-    resampled: Pcm = soxr.resample(np.concatenate(parts), model.info.sample_rate_hz, SAMPLE_RATE_HZ).astype(np.float32)
+    spoken = audio_of(say(model, model.info.voices[0], [text.utterance]))
+    resampled: Pcm = soxr.resample(spoken, model.info.sample_rate_hz, SAMPLE_RATE_HZ).astype(np.float32)
     return resampled
 
 

@@ -7,12 +7,12 @@ import torch
 from models.audio import Pcm
 from models.conv_tts.cloning import speak_together
 from models.conv_tts.model import load as load_voice
+from models.conv_tts.record import Character, Timbre
 from models.speaker_encoder import model
 from models.speaker_encoder.features import FEATURES, HOP_SAMPLES, MEL_BANDS, SAMPLE_RATE_HZ, mel_bands, speaker_features
 from models.speaker_encoder.model import SpeakerEncoder
 from models.speaker_encoder.network import EMBEDDING_SIZE, SpeakerNetwork
-from models.speech import Phone, Segment
-from models.voices import Character, Voice
+from models.speech import Phone, Utterance
 
 TEXTS = (
     "_ ð ə b ɹ aʊ n d ɔ ɡ w ɑ z s l i p ɪ ŋ b aɪ ð ə w ɔ ɹ m f aɪ ɚ .",
@@ -30,8 +30,8 @@ def encoder() -> SpeakerEncoder:
 def spoken() -> list[list[Pcm]]:
     """Two sentences by each of four voices, and the same again, far away and in noise."""
     synthesizer = load_voice("cpu", 8)
-    segments = [Segment(tuple(Phone(symbol, int(symbol in "aʊɔaɪeɪi")) for symbol in text.split())) for text in TEXTS]
-    high = Voice("", "", "", "en", "", "", (("slt", 1.0),), Character(log_f0=0.3, log_formants=0.12))
+    segments = [Utterance(phones=tuple(Phone(symbol, int(symbol in "aʊɔaɪeɪi")) for symbol in text.split())) for text in TEXTS]
+    high = Timbre((("slt", 1.0),), Character(log_f0=0.3, log_formants=0.12)).to_voice()
     voices = [*synthesizer.info.voices[:3], high]
     waves = speak_together(synthesizer, [(voice, [segment]) for voice in voices for segment in segments])
     return [waves[row : row + 2] for row in range(0, 8, 2)]

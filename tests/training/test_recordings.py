@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from models.conv_tts.config import EDGE_PAUSE_FRAMES, FRAME_MS
 from models.conv_tts.network import ConvTts
+from models.conv_tts.record import Timbre
 from models.phones import PHONES
 from models.pitch import track_pitch
-from models.voices import Voice
 from server.bench.process import ServerProcess
 from training.ears.synthesizers import Espeak
 from training.voice.acoustics import pack
@@ -205,7 +205,7 @@ def test_the_recipe_makes_a_voice_that_a_server_speaks_with(folder: Folder, tmp_
     assert adapted.nearest_speaker in folder.network.config.speakers
     assert adapted.after["spectrum"] < adapted.before["spectrum"]
     file = tmp_path / "trained-voices" / "anybody.safetensors"
-    save_voice(file, adapted.network, Voice("id-1", "Anybody", "", "en", "en-US", "masculine", (("id-1", 1.0),)))
+    save_voice(file, adapted.network, Timbre((("id-1", 1.0),)).to_voice(id="id-1", name="Anybody"))
     lowest_band = folder.network.config.cepstrum_order
     recorded = np.concatenate([u.frames[u.frames[:, lowest_band] > 0.3, -1] for _, u in used]).astype(np.float64).mean()
     assert abs(float(adapted.network.speaker_log_f0[0]) - recorded) < 0.05

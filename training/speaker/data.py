@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from models.conv_tts.cloning import speak_together
 from models.conv_tts.model import load
+from models.conv_tts.record import Timbre
 from models.speaker_encoder.features import FEATURES, SAMPLE_RATE_HZ, speaker_features
 from models.speaker_encoder.network import CHARACTER_NAMES
 from models.voices import Voice
@@ -64,7 +65,7 @@ def training_sentences(folder: Path, seed: int) -> list[str]:
 
 def own_voice(speaker: SyntheticSpeaker) -> Voice:
     mixture = tuple((name, weight) for name, weight in zip(BASE_SPEAKERS, speaker.weights, strict=True) if weight)
-    return Voice("", "", "", "en", "en-US", "", mixture, speaker.character)
+    return Timbre(mixture, speaker.character).to_voice()
 
 
 def arrive(pcm: Floats, rng: np.random.Generator) -> Floats:
@@ -92,7 +93,7 @@ def utterances(speakers: Sequence[SyntheticSpeaker], sentences: list[str]) -> It
     for first in range(0, len(turns), _SLOTS):
         group = turns[first : first + _SLOTS]
         requests = [
-            (own_voice(speakers[number]), [piece.segment for piece in read_whole(front_end, next(text))]) for number in group
+            (own_voice(speakers[number]), [piece.utterance for piece in read_whole(front_end, next(text))]) for number in group
         ]
         yield from zip(group, speak_together(model, requests), strict=True)
     for number, speaker in enumerate(speakers):

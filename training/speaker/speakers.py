@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from models.voices import Character
+from models.conv_tts.record import Character
 from training.ears.voices import ACCENTS, CHARACTER_VARIANTS, PLAIN_VARIANTS, VoiceSettings
 
 BASE_SPEAKERS = ("rms", "slt", "awb")

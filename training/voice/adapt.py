@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from models.conv_tts.network import ConvTts, position_features
+from models.conv_tts.record import Timbre
 from models.conv_tts.voices import voices_record
 from models.voices import Voice
 from models.weights import save_weights
@@ -163,8 +164,9 @@ def main() -> None:
     torch.set_num_threads(1)
     voice_id = str(uuid.uuid4())
     adapted = adapt(load_network(), load_shards(options.data), voice_id, options.steps, options.seed)
-    record = Voice(voice_id, options.name, options.description, language, options.locale, options.gender, ((voice_id, 1.0),))
-    save_voice(options.out, adapted.network, record)
+    words = {"name": options.name, "description": options.description, "locale": options.locale, "gender": options.gender}
+    voice = Timbre(((voice_id, 1.0),)).to_voice(id=voice_id, language=language, **words)
+    save_voice(options.out, adapted.network, voice)
     print(f"nearest speaker of the package: {adapted.nearest_speaker}")
     for name in adapted.before:
         print(f"{name:10} {adapted.before[name]:.4f} -> {adapted.after[name]:.4f} (sentences kept from training)")

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.conv_tts.config import EDGE_PAUSE_FRAMES, ConvTtsConfig
+from models.conv_tts.record import Timbre
 from models.phones import PAUSES, PHONES
-from models.voices import Voice
 from server.text.pronunciation import PhoneWithStress
 from training.ears.synthesizers import Speech
 from training.espeak_phones import VOICE_OF, Clause, EspeakPhones, to_phones
@@ -60,14 +60,13 @@ _VOICE_ROWS = (
     ("71085498-ee3f-453d-bb24-eb00f8b490a4", "Giulia", "it-IT", "it-f"),
 )
 VOICES = tuple(
-    Voice(
-        id,
-        name,
-        "Plain and clear, learnt from formant synthesis",
-        locale[:2],
-        locale,
-        _GENDERS[speaker[-1]],
-        ((speaker, 1.0),),
+    Timbre(((speaker, 1.0),)).to_voice(
+        id=id,
+        name=name,
+        description="Plain and clear, learnt from formant synthesis",
+        language=locale[:2],
+        locale=locale,
+        gender=_GENDERS[speaker[-1]],
         pronunciation=locale if locale == "en-GB" else "",
     )
     for id, name, locale, speaker in _VOICE_ROWS

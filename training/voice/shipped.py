@@ -37,7 +37,7 @@ def _front_end() -> TextFrontEnd:
 def read_phones(text: str) -> list[SpokenPhone]:
     """A transcript as the server would speak it, with the pauses of its punctuation; empty if nothing in it is spoken."""
     pieces = read_whole(_front_end(), text)
-    phones = [phone for piece in pieces for phone in piece.segment.phones if phone.duration_ms is None]
+    phones = [phone for piece in pieces for phone in piece.utterance.phones if phone.duration_ms is None]
     return [SpokenPhone(phone.symbol, phone.stress, phone.starts_word) for phone in phones]
 
 

@@ -7,8 +7,7 @@ import numpy as np
 
 from models.audio import Pcm
 from models.hearing import SpeechDetector
-from models.voices import ClonedSpeech, VoiceCloner
-from server.engine.speech.text_feed import FrontEnd, read_whole
+from models.voices import ClonedVoice, VoiceCloner
 from server.errors import Busy, InvalidRequest
 
 CLIP_RATE_HZ = 16_000
@@ -18,22 +17,19 @@ MOST_USED_S = 15.0
 _MOST_WAITING = 4
 _SPEECH_PROBABILITY = 0.5
 _MARGIN_S = 0.2
-_SPOKEN = "Four of us were there when the ship came in. I thought she should choose a new job, but maybe you know better."
-"""What candidates say: every vowel and most consonants of American English in 6 s."""
 
 
 class Cloning:
     """Makes voices one at a time. The models are loaded by the first clip."""
 
-    def __init__(self, load: Callable[[], VoiceCloner], detector: SpeechDetector, front_end: FrontEnd) -> None:
+    def __init__(self, load: Callable[[], VoiceCloner], detector: SpeechDetector) -> None:
         self._load = load
         self._detector = detector
-        self._front_end = front_end
         self._cloner: VoiceCloner | None = None
         self._turn = asyncio.Lock()
         self._waiting = 0
 
-    async def clone(self, pcm: Pcm, field: str) -> ClonedSpeech:
+    async def clone(self, pcm: Pcm, field: str) -> ClonedVoice:
         """The voice of a clip [S] at 16 kHz.
 
         Raises InvalidRequest naming ``field`` where there is not enough speech in it, Busy when many others wait.
@@ -47,12 +43,12 @@ class Cloning:
         finally:
             self._waiting -= 1
 
-    def clone_now(self, pcm: Pcm, field: str) -> ClonedSpeech:
+    def clone_now(self, pcm: Pcm, field: str) -> ClonedVoice:
         """What `clone` does, on the caller's own thread; one call at a time."""
         speech = self._speech(pcm, field)
         self._cloner = self._cloner or self._load()
         try:
-            return self._cloner.clone(speech, [piece.segment for piece in read_whole(self._front_end, _SPOKEN)])
+            return self._cloner.clone(speech)
         except ValueError as error:
             raise InvalidRequest(f"{field}: {error}", field=field) from None
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from models.speech import SynthesizerInfo
 from server.errors import DescantError
 from server.requests.speech import SpeechEvent, SpeechRequest, StageTimes
 from server.text.frontend import TextSegment
@@ -22,7 +23,8 @@ Sink = Callable[[list[SpeechEvent], bool, Exception | None], None]
 class SpeechSession:
     id: int
     request: SpeechRequest
-    sample_rate_hz: int
+    info: SynthesizerInfo
+    """Of the model that speaks it."""
     times: StageTimes
     sink: Sink
     post: "Callable[[SpeechCommand], None]"
@@ -40,6 +42,10 @@ class SpeechSession:
     spoken_samples: int = 0
     throttled: bool = False
     """So much audio lies unread that the worker waits for the reader to say when it took some."""
+
+    @property
+    def sample_rate_hz(self) -> int:
+        return self.info.sample_rate_hz
 
     @property
     def unread_s(self) -> float:

@@ -2,20 +2,20 @@
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from models.speech import Synthesizer
-from models.voices import Voice
 from server.engine.events import EventQueue
 from server.engine.interface import ServedModel
 from server.engine.limits import EngineLimits, Places, share_of
+from server.engine.speech.abilities import check_request
 from server.engine.speech.scheduler import Policy, Scheduler
 from server.engine.speech.session import Cancel, Room, SpeechCommand, SpeechSession, Submit
 from server.engine.speech.stream import SpeechStream
 from server.engine.speech.synthesis import Synthesis
 from server.engine.speech.text_feed import ForgetText, FrontEnd, OpenText, TextCommand, read_whole
 from server.engine.worker import Clock, Worker
-from server.errors import Busy, DescantError, InvalidRequest
+from server.errors import Busy, DescantError
 from server.metrics import Metrics
 from server.requests.speech import SpeechEvent, SpeechRequest, StageTimes
 
@@ -40,6 +40,7 @@ class Speaker:
         self.name = name
         self.device = model.info.device
         self.slots = min(model.info.max_slots, limits.max_speech_sessions)
+        self.info = model.info
         self.sample_rate_hz = model.info.sample_rate_hz
         self.voices = model.info.voices
         self.served = ServedModel(
@@ -58,7 +59,9 @@ class Speaker:
             stall_s=limits.stall_timeout_s,
             max_slots_per_key=share_of(self.slots, limits.key_share),
         )
-        warm_up = functools.partial(read_whole, front_end, WARM_UP_TEXT)
+        warm_up = functools.partial(
+            read_whole, front_end, WARM_UP_TEXT, language=model.info.voices[0].tongue, reads=model.info.reads
+        )
         self._synthesis = Synthesis(model, Scheduler(self.slots, policy), clock, warm_up, self._record_step, policy.max_ahead_s)
         self._worker: Worker[SpeechCommand] = Worker(f"speech-{name}", self._synthesis)
 
@@ -85,9 +88,9 @@ class Speaker:
     def open(self, request: SpeechRequest) -> SpeechStream:
         """Admit a context, or raise Busy: nothing is made, posted or waited for before that is known.
 
-        Raises InvalidRequest for a voice that does not speak the request's language.
+        Raises InvalidRequest for what the model cannot do.
         """
-        _check_language(request, self.voices)
+        check_request(request, self.info)
         try:
             self._refuse_long_wait(request.key_id)
             self._places.take(request.key_id)
@@ -99,7 +102,7 @@ class Speaker:
         session = SpeechSession(
             id=next(self._ids),
             request=request,
-            sample_rate_hz=self.sample_rate_hz,
+            info=self.info,
             times=StageTimes(request.received_s or now_s),
             sink=lambda news, ended, error: self._arrive(session, events, news, ended, error),
             post=self._worker.post,
@@ -165,14 +168,3 @@ class Speaker:
 
     def _record_step(self, rows: int, took_s: float, audio_s: float) -> None:
         self._metrics.record_step("speech", self.name, rows, took_s, audio_s)
-
-
-def _check_language(request: SpeechRequest, voices: Sequence[Voice]) -> None:
-    voice = request.voice
-    if request.language != voice.language:
-        able = ", ".join(f"{other.id} ({other.name})" for other in voices if other.language == request.language)
-        raise InvalidRequest(
-            f"language: voice {voice.name!r} speaks {voice.language!r}, not {request.language!r}; "
-            f"voices that speak it: {able or 'none'}",
-            field="language",
-        )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from server.engine.events import EventQueue
+from server.engine.speech.abilities import check_controls, check_times
 from server.engine.speech.session import SpeechSession
 from server.engine.speech.text_feed import FinishText, FlushText, PushText, SetControls, SetDelay, TextCommand
 from server.engine.worker import Clock
@@ -71,8 +72,13 @@ class SpeechStream:
         self._post_text(SetDelay(self._session, max_buffer_delay_ms))
 
     def set_controls(self, controls: Controls) -> None:
-        """How to speak the text pushed from now on."""
+        """How to speak the text pushed from now on. Raises InvalidRequest for what the model does not act on."""
+        check_controls(controls, self._session.info)
         self._post_text(SetControls(self._session, controls))
+
+    def want_times(self, words: bool, phonemes: bool) -> None:
+        """Raises InvalidRequest where the model does not give times that the client asks for from now on."""
+        check_times(words, phonemes, self._session.info)
 
     def cancel(self) -> None:
         """Stop at once: unread audio is dropped, iteration ends, the slot is free at the next step. Idempotent."""

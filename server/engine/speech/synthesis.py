@@ -7,6 +7,7 @@ from typing import assert_never
 
 import numpy as np
 
+from models.speaking import say
 from models.speech import SpeechFrames, Synthesizer
 from server.engine.speech.scheduler import Expiry, Scheduler
 from server.engine.speech.session import Cancel, Feed, Finish, Flush, Room, SpeechCommand, SpeechSession, SpeechState, Submit
@@ -50,14 +51,7 @@ class Synthesis:
 
     def open(self) -> None:
         """Speak the warm-up text once, so that the first client does not pay for lazy set-up."""
-        texts = self._warm_up()
-        left = len(texts)
-        self._model.admit(0, self._model.info.voices[0])
-        for text in texts:
-            self._model.feed(0, text.segment)
-        while left > 0:
-            left -= self._model.step([0])[0].segments_ended
-        self._model.release(0)
+        say(self._model, self._model.info.voices[0], [text.utterance for text in self._warm_up()])
 
     def handle(self, command: SpeechCommand) -> None:
         session, now_s = command.session, self._clock()
@@ -142,9 +136,10 @@ class Synthesis:
             return
         while state.to_feed and (text := state.to_feed[0]) is not None:
             state.to_feed.popleft()
-            self._model.feed(state.slot, text.segment)
+            self._model.feed(state.slot, text.utterance)
             state.in_model.append(text)
-            state.untimed.append(text)
+            if state.session.info.times != "none":
+                state.untimed.append(text)
 
     def _pass_flushes(self, state: SpeechState) -> None:
         """Answer flushes whose text has all been spoken."""
@@ -169,7 +164,8 @@ class Synthesis:
         self._guard(state, lambda: self._begin(state, slot))
 
     def _begin(self, state: SpeechState, slot: int) -> None:
-        self._model.admit(slot, state.session.request.voice)
+        request = state.session.request
+        self._model.admit(slot, request.voice, request.generation)
         self._feed_model(state)
 
     def _guard(self, state: SpeechState, work: Callable[[], None]) -> None:
@@ -237,20 +233,21 @@ class Synthesis:
     def _hand_out(self, state: SpeechState, frame: SpeechFrames, now_s: float) -> None:
         session = state.session
         rate_hz = session.sample_rate_hz
-        if frame.phone_times is not None:
+        if frame.times is not None:
             text = state.untimed.popleft()
-            self._emit(state, spoken_times(text, frame.phone_times, state.slot_start_samples, rate_hz, state.flush_index))
+            start_samples = state.slot_start_samples
+            self._emit(state, spoken_times(text, frame.times, session.info.times, start_samples, rate_hz, state.flush_index))
         if len(frame.pcm):
             if session.times.first_audio_s is None:
                 session.times.first_audio_s = now_s
             pcm = np.asarray(frame.pcm, dtype=np.float32)
             self._emit(state, SpokenAudio(pcm, session.spoken_samples / rate_hz, state.flush_index))
             session.spoken_samples += len(pcm)
-        for _ in range(frame.segments_ended):
+        for _ in range(frame.utterances_ended):
             state.in_model.popleft()
-        state.segments_ended += frame.segments_ended
+        state.segments_ended += frame.utterances_ended
         self._count_chars(state)
-        self._scheduler.stepped(session.id, len(frame.pcm) / rate_hz, frame.segments_ended, now_s)
+        self._scheduler.stepped(session.id, len(frame.pcm) / rate_hz, frame.utterances_ended, now_s)
         self._pass_flushes(state)
         self._end_if_done(state)
 

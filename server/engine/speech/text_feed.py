@@ -14,6 +14,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
+from models.speech import Reads
 from server.engine.speech.session import Cancel, Feed, Finish, Flush, SpeechSession
 from server.engine.worker import Clock, Delivery
 from server.errors import DescantError, InternalError
@@ -51,15 +52,20 @@ class FrontEnd(Protocol):
     """What makes text sources, as `server.text.frontend.TextFrontEnd`."""
 
     def open(
-        self, controls: Controls, normalization: str, pronunciations: Pronunciations, language: str = "en"
+        self,
+        controls: Controls,
+        normalization: str = "auto",
+        pronunciations: Pronunciations = NO_PRONUNCIATIONS,
+        language: str = "en",
+        reads: Reads = "phones",
     ) -> TextSource: ...
 
 
 def read_whole(
-    front_end: FrontEnd, text: str, controls: Controls | None = None, language: str = "en"
+    front_end: FrontEnd, text: str, controls: Controls | None = None, language: str = "en", reads: Reads = "phones"
 ) -> tuple[TextSegment, ...]:
-    """All segments of a text."""
-    source = front_end.open(controls or Controls(), "auto", NO_PRONUNCIATIONS, language)
+    """All segments of a text, for a model that reads phones or text."""
+    source = front_end.open(controls or Controls(), language=language, reads=reads)
     source.push(text)
     return tuple(source.take(Take.END))
 
@@ -160,7 +166,9 @@ class TextFeed:
         session = command.session
         if isinstance(command, OpenText):
             request = session.request
-            source = self._front_end.open(request.controls, request.normalization, request.pronunciations, request.voice.tongue)
+            source = self._front_end.open(
+                request.controls, request.normalization, request.pronunciations, request.voice.tongue, session.info.reads
+            )
             self._texts[session.id] = _Text(session, source, request.max_buffer_delay_ms / 1000, came=self._turns)
         elif isinstance(command, ForgetText):
             self._texts.pop(session.id, None)

@@ -1,37 +1,32 @@
-"""Phone times of a segment → times of its words, as written and as spoken, and of its phones."""
+"""Times of an utterance's phones or words → times of its words, as written and as spoken, and of its phones."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from models.phones import PAUSES
-from models.speech import PhoneTime
+from models.speech import SampleSpan, Times
 from server.requests.speech import SpokenTimes, WordTime
 from server.text.frontend import TextSegment
 
+_Span = tuple[float, float]
+
 
 def spoken_times(
-    text: TextSegment, times: Sequence[PhoneTime], offset_samples: int, rate_hz: int, flush_index: int
+    text: TextSegment, times: Sequence[SampleSpan], of: Times, offset_samples: int, rate_hz: int, flush_index: int
 ) -> SpokenTimes:
     """Times in seconds from the start of the context's audio.
 
-    ``times`` are in samples since the slot was admitted, ``offset_samples`` is
-    the audio of the context before that. Words never run backwards: each starts
+    ``times`` are those of the utterance's phones or of its spoken words, in samples since the slot was admitted;
+    ``offset_samples`` is the audio of the context before that. Words never run backwards: each starts
     where the one before started, or later.
     """
-    phones = text.segment.phones
-    assert len(phones) == len(times), "a synthesizer must give one time per phone"
+    phones = text.utterance.phones
+    indices = [phone.word for phone in phones] if of == "phones" else range(len(text.spoken))
+    assert len(indices) == len(times), f"a synthesizer that gives times of {of} must give one for each"
     seconds = [((t.start_samples + offset_samples) / rate_hz, (t.end_samples + offset_samples) / rate_hz) for t in times]
-    spans: dict[int, tuple[float, float]] = {}
-    for phone, (start_s, end_s) in zip(phones, seconds, strict=True):
-        if phone.word >= 0:
-            first = spans.get(phone.word, (start_s, end_s))
-            spans[phone.word] = (min(first[0], start_s), max(first[1], end_s))
-    written: dict[int, tuple[float, float]] = {}
-    for word, (start_s, end_s) in spans.items():
-        index = text.spoken[word].written_index
-        first = written.get(index, (start_s, end_s))
-        written[index] = (min(first[0], start_s), max(first[1], end_s))
+    spans = _joined((word, span) for word, span in zip(indices, seconds, strict=True) if word >= 0)
+    written = _joined((text.spoken[word].written_index, span) for word, span in spans.items())
     phonemes = tuple(
-        WordTime(phone.symbol, *span) for phone, span in zip(phones, seconds, strict=True) if phone.symbol not in PAUSES
+        WordTime(phone.symbol, *span) for phone, span in zip(phones, seconds, strict=False) if phone.symbol not in PAUSES
     )
     return SpokenTimes(
         written=_in_order(written, [word.text for word in text.written]),
@@ -41,7 +36,16 @@ def spoken_times(
     )
 
 
-def _in_order(spans: dict[int, tuple[float, float]], words: Sequence[str]) -> tuple[WordTime, ...]:
+def _joined(parts: Iterable[tuple[int, _Span]]) -> dict[int, _Span]:
+    """From the first start to the last end of what has the same index."""
+    spans: dict[int, _Span] = {}
+    for index, (start_s, end_s) in parts:
+        first = spans.get(index, (start_s, end_s))
+        spans[index] = (min(first[0], start_s), max(first[1], end_s))
+    return spans
+
+
+def _in_order(spans: dict[int, _Span], words: Sequence[str]) -> tuple[WordTime, ...]:
     result: list[WordTime] = []
     earliest_s = 0.0
     for index in sorted(spans):

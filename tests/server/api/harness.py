@@ -30,7 +30,7 @@ from server.storage.keys import KeyStore
 from server.storage.own_voices import OwnVoices
 from server.storage.pronunciations import PronunciationStore
 from server.storage.voices import VoiceStore
-from tests.fakes import ANNA, BERT, FakeCloner, FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
+from tests.fakes import ANNA, BERT, MAKERS, FakeCloner, FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
 
 RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 24000}
 VERSIONS = ("2024-06-10", "2024-11-13", "2025-04-16", "2025-11-04", "2026-03-01", "2026-08-14", "2031-01-01")
@@ -115,11 +115,11 @@ class ApiServer:
             metrics=self.metrics,
         )
         voices, catalog = (
-            VoiceStore([ANNA, BERT], OwnVoices(self.settings.data_dir / "voices", "fake")),
+            VoiceStore([ANNA, BERT], OwnVoices(self.settings.data_dir / "voices"), MAKERS),
             build_catalog(["fake"], ["fake_recognizer"], {}),
         )
         pronunciations = PronunciationStore(self.settings.data_dir / "pronunciations")
-        face, cloning = await self._started_engine(Cloning(lambda: self.cloner, FakeDetector(), FakeFrontEnd()))
+        face, cloning = await self._started_engine(Cloning(lambda: self.cloner, FakeDetector()))
         services = Services(face, voices, catalog, self.keys, self.settings, self.metrics, pronunciations, cloning)
         config = uvicorn.Config(
             build_app(services), ws="websockets-sansio", lifespan="off", access_log=False,

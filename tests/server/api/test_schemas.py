@@ -25,12 +25,12 @@ from server.storage.keys import KeyStore
 from server.storage.own_voices import OwnVoices
 from server.storage.pronunciations import PronunciationStore
 from server.storage.voices import VoiceStore
-from tests.fakes import ANNA, BERT
+from tests.fakes import ANNA, BERT, MAKERS
 from tests.server.api.harness import RAW, speech_body
 
 SERVICES = Services(
     engine=cast(Any, None),
-    voices=VoiceStore([ANNA, BERT], OwnVoices(Path("unused"), "fake")),
+    voices=VoiceStore([ANNA, BERT], OwnVoices(Path("unused")), MAKERS),
     catalog=build_catalog(["fake"], ["fake_recognizer"], {}),
     keys=KeyStore(Path("unused")),
     settings=Settings(),

@@ -22,7 +22,7 @@ from server.storage.keys import KeyStore
 from server.storage.own_voices import OwnVoices
 from server.storage.pronunciations import PronunciationStore
 from server.storage.voices import VoiceStore
-from tests.fakes import FakeCloner, FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
+from tests.fakes import MAKERS, FakeCloner, FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
 
 
 class Running:
@@ -42,10 +42,10 @@ class Running:
             metrics=self.metrics,
         )
         self.keys = KeyStore(folder / "keys.json")
-        voices = VoiceStore(self.synthesizer.info.voices, OwnVoices(folder / "voices", "fake"))
+        voices = VoiceStore(self.synthesizer.info.voices, OwnVoices(folder / "voices"), MAKERS)
         catalog = build_catalog(["fake"], ["fake_recognizer"], {})
         self.pronunciations = PronunciationStore(folder / "pronunciations")
-        cloning = Cloning(FakeCloner, FakeDetector(), FakeFrontEnd())
+        cloning = Cloning(FakeCloner, FakeDetector())
         services = Services(self.engine, voices, catalog, self.keys, self.settings, self.metrics, self.pronunciations, cloning)
         self.server = GrpcServer(services)
         self.port = 0

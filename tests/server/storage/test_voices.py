@@ -9,11 +9,11 @@ from models.voices import Voice
 from server.errors import InvalidRequest, VoiceNotFound
 from server.storage.own_voices import OwnVoices
 from server.storage.voices import STAND_INS, Voices, VoiceStore
-from tests.fakes import ANNA, BERT
+from tests.fakes import ANNA, BERT, CLEO, MAKERS
 
 
 def voices_of(*stock: Voice) -> Voices:
-    return VoiceStore(stock, OwnVoices(Path("nowhere"), "fake")).of("")
+    return VoiceStore(stock, OwnVoices(Path("nowhere")), MAKERS).of("")
 
 
 @pytest.fixture
@@ -68,11 +68,11 @@ def test_first_voice_of_a_locale_else_of_its_language_else_of_all() -> None:
 
 def test_mixture_weighs_the_speakers_of_its_voices(store: Voices) -> None:
     mixed = store.get(f"anna:3+{BERT.id}")
-    assert dict(mixed.speakers) == {"anna": 0.75, "bert": 0.25}
+    assert mixed.record == {"anna": 0.75, "bert": 0.25}
     assert mixed.gender == "gender_neutral"
     assert store.get(mixed.id) == mixed
     nested = store.mix([(mixed, 1.0), (ANNA, 1.0)])
-    assert dict(nested.speakers) == {"anna": 0.875, "bert": 0.125}
+    assert nested.record == {"anna": 0.875, "bert": 0.125}
 
 
 @pytest.mark.parametrize(
@@ -89,17 +89,16 @@ def test_mixture_stays_in_one_language() -> None:
         store.get("anna+bert")
 
 
-def test_a_voice_with_a_network_of_its_own_does_not_mix_with_others_and_has_no_numbers_among_theirs() -> None:
+def test_what_does_not_mix() -> None:
     british = replace(BERT, id="v-gb", name="Brit", pronunciation="en-GB")
-    with pytest.raises(InvalidRequest, match="does not mix"):
+    with pytest.raises(InvalidRequest, match="one pronunciation does not mix"):
         voices_of(ANNA, british).get("anna+brit")
-    own = replace(BERT, id="trained-1", name="Ada", network="trained-1", speakers=(("trained-1", 1.0),))
-    store = voices_of(ANNA, own)
-    assert store.get("trained-1") is own
-    assert store.speakers == ("anna",)
-    with pytest.raises(InvalidRequest, match="does not mix"):
-        store.get("anna+ada")
-    assert store.get("ada:1+trained-1:1").network == "trained-1"
+    with pytest.raises(InvalidRequest, match="one model does not mix"):
+        voices_of(ANNA, CLEO).get("anna+cleo")
+    twin = replace(CLEO, id="twin", name="Twin")
+    with pytest.raises(InvalidRequest, match="voices of the model 'reader' do not mix") as refusal:
+        voices_of(ANNA, CLEO, twin).get("cleo+twin")
+    assert refusal.value.field == "voice"
 
 
 def test_store_refuses_to_be_ambiguous() -> None:

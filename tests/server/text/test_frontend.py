@@ -19,15 +19,15 @@ def speak(front_end: TextFrontEnd, text: str) -> list[TextSegment]:
 
 
 def symbols(segment: TextSegment) -> list[str]:
-    return [phone.symbol for phone in segment.segment.phones]
+    return [phone.symbol for phone in segment.utterance.phones]
 
 
 def test_a_sentence(front_end: TextFrontEnd) -> None:
     (segment,) = speak(front_end, "The cat, sat.")
     assert symbols(segment) == ["_", "ð", "ə", "k", "æ", "t", ",", "s", "æ", "t", "."]
-    assert segment.segment.phones[0].duration_ms == LEADING_SILENCE_MS
-    assert [phone.word for phone in segment.segment.phones] == [-1, 0, 0, 1, 1, 1, -1, 2, 2, 2, -1]
-    assert [phone.starts_word for phone in segment.segment.phones][1:4] == [True, False, True]
+    assert segment.utterance.phones[0].duration_ms == LEADING_SILENCE_MS
+    assert [phone.word for phone in segment.utterance.phones] == [-1, 0, 0, 1, 1, 1, -1, 2, 2, 2, -1]
+    assert [phone.starts_word for phone in segment.utterance.phones][1:4] == [True, False, True]
     assert [(word.text, word.start_chars, word.end_chars) for word in segment.written] == [
         ("The", 0, 3),
         ("cat,", 4, 8),
@@ -137,7 +137,7 @@ def test_whatever_the_text_segments_are_well_formed(front_end: TextFrontEnd, tex
         return
     previous_end = 0
     for segment in heard:
-        phones = segment.segment.phones
+        phones = segment.utterance.phones
         assert phones[-1].symbol in PAUSES
         for phone in phones:
             assert phone.symbol in PHONES

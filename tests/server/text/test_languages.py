@@ -35,7 +35,7 @@ def speak(front_end: TextFrontEnd, language: str, text: str, take: Take = Take.E
 
 
 def shown(front_end: TextFrontEnd, language: str, text: str) -> str:
-    phones = (p for segment in speak(front_end, language, text) for p in segment.segment.phones if p.symbol not in PAUSES)
+    phones = (p for segment in speak(front_end, language, text) for p in segment.utterance.phones if p.symbol not in PAUSES)
     return " ".join(f"{phone.symbol}{phone.stress or ''}" for phone in phones)
 
 
@@ -142,7 +142,7 @@ def test_pronunciations_reach_the_phones_of_a_language(polyglot: TextFrontEnd) -
     entry = Replacement("Rhöntgen", "<<r|œ|n|t|ɡ|ə|n>>")
     stream = polyglot.open(Controls(), pronunciations=Pronunciations((entry,)), language="de")
     stream.push("Rhöntgen")
-    assert [phone.symbol for phone in stream.take(Take.END)[0].segment.phones][1:-1] == "ʁ œ n t ɡ ə n".split()
+    assert [phone.symbol for phone in stream.take(Take.END)[0].utterance.phones][1:-1] == "ʁ œ n t ɡ ə n".split()
 
 
 PIECES = [
@@ -164,7 +164,7 @@ def test_whatever_the_text_segments_are_well_formed(polyglot: TextFrontEnd, text
         assert not all(unicodedata.name(letter, "").startswith("LATIN ") for letter in letters)
         return
     for segment in segments:
-        phones = segment.segment.phones
+        phones = segment.utterance.phones
         assert phones[-1].symbol in PAUSES
         for phone in phones:
             assert phone.symbol in PHONES

@@ -5,9 +5,9 @@ from itertools import combinations
 
 import pytest
 
-from models.speech import Phone
+from models.speech import Delivery, Phone
 from server.requests.speech import Controls
-from server.text.delivery import EMOTIONS, Delivery
+from server.text.delivery import EMOTIONS
 from server.text.frontend import Take, TextFrontEnd, TextSegment
 from server.text.markup import DEFAULT_BREAK_MS
 
@@ -27,7 +27,7 @@ def speak(front_end: TextFrontEnd, text: str, controls: Controls | None = None) 
 
 
 def phones(front_end: TextFrontEnd, text: str, controls: Controls | None = None) -> list[Phone]:
-    return [phone for segment in speak(front_end, text, controls) for phone in segment.segment.phones]
+    return [phone for segment in speak(front_end, text, controls) for phone in segment.utterance.phones]
 
 
 def words(front_end: TextFrontEnd, text: str) -> list[str]:
@@ -63,7 +63,7 @@ def test_break_is_a_pause_of_exact_length(front_end: TextFrontEnd, tag: str, dur
 
 def test_break_alone_is_a_segment(front_end: TextFrontEnd) -> None:
     (segment,) = speak(front_end, '<break time="1s"/>')
-    assert [phone.duration_ms for phone in segment.segment.phones] == [20.0, 1000.0]
+    assert [phone.duration_ms for phone in segment.utterance.phones] == [20.0, 1000.0]
     assert segment.spoken == ()
     assert segment.written == ()
 
@@ -113,7 +113,7 @@ def test_spelling_goes_on_across_pushes(front_end: TextFrontEnd) -> None:
 )
 def test_a_break_is_the_whole_pause(front_end: TextFrontEnd, text: str, pauses: list[tuple[str, float | None]]) -> None:
     """Punctuation beside it keeps its tune and adds no time."""
-    heard = [phone for segment in speak(front_end, text) for phone in segment.segment.phones]
+    heard = [phone for segment in speak(front_end, text) for phone in segment.utterance.phones]
     assert [(phone.symbol, phone.duration_ms) for phone in heard[1:] if phone.word < 0] == pauses
 
 
@@ -140,7 +140,7 @@ def test_tags_hold_until_changed_and_override_controls(front_end: TextFrontEnd) 
     stream = front_end.open(Controls(speed=0.8, volume=1.2, pitch_semitones=2.0))
     stream.push('One. <speed ratio="1.25"/>Two. ')
     stream.push('Three. <volume ratio="0.6"/>Four.')
-    heard = [segment.segment.phones[-1] for segment in stream.take(Take.END)]
+    heard = [segment.utterance.phones[-1] for segment in stream.take(Take.END)]
     assert [(phone.speed, phone.volume, phone.pitch_semitones) for phone in heard] == [
         (0.8, 1.2, 2.0),
         (1.25, 1.2, 2.0),
@@ -154,7 +154,7 @@ def test_controls_change_between_pushes(front_end: TextFrontEnd) -> None:
     stream.push("one two ")
     stream.push("three.", Controls(speed=1.5))
     (segment,) = stream.take(Take.END)
-    speeds = {word.text: [phone.speed for phone in segment.segment.phones if phone.word == index] for index, word in
+    speeds = {word.text: [phone.speed for phone in segment.utterance.phones if phone.word == index] for index, word in
               enumerate(segment.spoken)}  # fmt: skip
     assert set(speeds["two"]) == {1.0}
     assert set(speeds["three"]) == {1.5}
@@ -231,7 +231,7 @@ def test_unknown_emotions_change_nothing(front_end: TextFrontEnd) -> None:
 )
 def test_inline_phonemes(front_end: TextFrontEnd, text: str, expected: str) -> None:
     (segment,) = speak(front_end, text)
-    said = [phone for phone in segment.segment.phones if phone.word == 0]
+    said = [phone for phone in segment.utterance.phones if phone.word == 0]
     assert " ".join(f"{phone.symbol}{phone.stress or ''}" for phone in said) == expected
     assert said[0].starts_word
     assert segment.written[0].text == text

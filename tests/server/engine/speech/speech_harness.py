@@ -54,5 +54,5 @@ def audio(events: list[SpeechEvent]) -> Pcm:
 
 
 def expected(*sentences: str) -> Pcm:
-    segments = [s.segment for text in sentences for s in read_whole(FakeFrontEnd(), text)]
+    segments = [s.utterance for text in sentences for s in read_whole(FakeFrontEnd(), text)]
     return np.concatenate([render(segment, ANNA, 0)[0] for segment in segments])

@@ -2,17 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from models.audio import Pcm
-from models.speech import Segment
-from models.voices import ClonedSpeech
+from models.voices import ClonedVoice
 from server.engine.speech.cloning import CLIP_RATE_HZ, LEAST_SPEECH_S, MOST_USED_S, Cloning
 from server.errors import Busy, InvalidRequest
-from tests.fakes import FakeCloner, FakeDetector, FakeFrontEnd
+from tests.fakes import FakeCloner, FakeDetector
 
 
 def tone(seconds: float, level: float = 0.1) -> Pcm:
@@ -26,14 +24,14 @@ def hush(seconds: float) -> Pcm:
 
 def cloning(cloner: FakeCloner | None = None) -> Cloning:
     made = cloner or FakeCloner()
-    return Cloning(lambda: made, FakeDetector(), FakeFrontEnd())
+    return Cloning(lambda: made, FakeDetector())
 
 
 async def test_silence_around_speech_and_level_do_not_count() -> None:
     cloner = FakeCloner()
     loud = await cloning(cloner).clone(tone(4), "clip")
     quiet = await cloning(cloner).clone(np.concatenate([hush(3), tone(4, 0.001), hush(5)]), "clip")
-    assert loud.character.log_f0 == pytest.approx(quiet.character.log_f0, rel=0.15)
+    assert loud.record["pitch"] == pytest.approx(quiet.record["pitch"], rel=0.15)
     plain, trimmed = cloner.clips
     assert len(plain) == 4 * CLIP_RATE_HZ
     assert 4 <= len(trimmed) / CLIP_RATE_HZ <= 4.5
@@ -72,12 +70,12 @@ class SlowCloner(FakeCloner):
         self.go_on = threading.Event()
         self.working = self.most_working = 0
 
-    def clone(self, pcm: Pcm, segments: Sequence[Segment]) -> ClonedSpeech:
+    def clone(self, pcm: Pcm) -> ClonedVoice:
         self.working += 1
         self.most_working = max(self.most_working, self.working)
         self.go_on.wait(10)
         self.working -= 1
-        return super().clone(pcm, segments)
+        return super().clone(pcm)
 
 
 async def test_one_at_a_time_and_the_fifth_is_told_to_come_back() -> None:
@@ -101,7 +99,7 @@ async def test_models_are_loaded_by_the_first_clip_only() -> None:
         loads.append(1)
         return FakeCloner()
 
-    lazy = Cloning(load, FakeDetector(), FakeFrontEnd())
+    lazy = Cloning(load, FakeDetector())
     with pytest.raises(InvalidRequest):
         await lazy.clone(hush(3), "clip")
     assert not loads

@@ -17,7 +17,7 @@ from server.engine.speech.text_feed import (
 )
 from server.errors import InternalError
 from server.requests.speech import Controls, SpeechRequest, StageTimes
-from tests.fakes import ANNA, FakeFrontEnd
+from tests.fakes import ANNA, FakeFrontEnd, FakeSynthesizer
 
 
 class Desk:
@@ -31,7 +31,7 @@ class Desk:
 
     def open(self, id: int, delay_ms: int, key: str = "") -> SpeechSession:
         request = SpeechRequest("fake", ANNA, f"request-{id}", max_buffer_delay_ms=delay_ms, key_id=key)
-        session = SpeechSession(id, request, 24_000, StageTimes(self.now_s), lambda *_: None, self.sent.append)
+        session = SpeechSession(id, request, FakeSynthesizer().info, StageTimes(self.now_s), lambda *_: None, self.sent.append)
         self.feed.handle(OpenText(session))
         return session
 
@@ -135,7 +135,7 @@ class TestOrder:
         desk.feed.handle(SetControls(desk.session, Controls(speed=1.5)))
         desk.push("two")
         segments = [segment for command in desk.sent if isinstance(command, Feed) for segment in command.segments]
-        assert [segment.segment.phones[0].speed for segment in segments] == [1.0, 1.5]
+        assert [segment.utterance.phones[0].speed for segment in segments] == [1.0, 1.5]
 
     def test_sessions_take_turns(self) -> None:
         desk = Desk()
