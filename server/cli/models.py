@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from server.config import load_settings
+from server.config import ConfigError, Settings, load_settings
 from server.model_store.errors import ModelCorrupt, gigabytes
 from server.model_store.store import InstalledModel, ModelStore
+from server.process.model_choice import choose_models, few_ids, ids_by_model, model_catalog
 
 app = typer.Typer(help="Models on this machine: install, list, check and carry over.", no_args_is_help=True)
 
@@ -51,20 +52,44 @@ def import_(
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """Show what is installed, and where."""
-    store = open_store()
-    models = store.list()
+    """Show the models on this machine, and which ids `descant serve` would answer with each."""
+    from models.packaged import PACKAGED
+
+    settings = load_settings()
+    store = ModelStore(settings.models_dir)
+    installed, ids = store.list(), _answered(settings)
+    packaged = [
+        {"name": model.name, "family": model.family, "kind": model.kind, "answers": ids.get(model.name, [])}
+        for model in PACKAGED.values()
+    ]
     if as_json:
-        typer.echo(json.dumps({"folder": str(store.folder), "models": [described(model) for model in models]}))
+        models = [described(model) | {"answers": ids.get(model.folder, [])} for model in installed]
+        typer.echo(json.dumps({"folder": str(store.folder), "packaged": packaged, "models": models}))
         return
-    say(f"Models in {store.folder}:")
-    for model in models:
+    for row in packaged:
+        typer.echo(f"{row['name']}  {row['kind']}  in the package  {_told(ids.get(str(row['name']), []))}")
+    for model in installed:
         typer.echo(
-            f"{model.name}@{model.version}  {model.family}  {model.kind}  {gigabytes(model.manifest.bytes)}  "
-            f"{_languages(model)}  {model.manifest.licence.id}"
+            f"{model.name}@{model.version}  {model.kind}  {gigabytes(model.manifest.bytes)}  {_languages(model)}  "
+            f"{model.manifest.licence.id}  {_told(ids.get(model.folder, []))}"
         )
-    if not models:
-        say("None. Install one with `descant models pull NAME` or `descant models import PATH --name NAME`.")
+    if not installed:
+        say(f"None is installed in {store.folder}: `descant models pull NAME` or `descant models import PATH --name NAME`.")
+
+
+def _answered(settings: Settings) -> dict[str | Path, list[str]]:
+    """Ids by the folder of the model that the settings of this machine choose for them, or by its name if it is packaged."""
+    try:
+        choice = choose_models(settings)
+        ids = ids_by_model(model_catalog(settings, choice))
+    except ConfigError as error:  # no reason not to list
+        say(f"No model answers: {error}")
+        return {}
+    return {source.folder or source.name: ids[source.name] for source in choice.all}
+
+
+def _told(ids: list[str]) -> str:
+    return f"answers {few_ids(ids)}" if ids else "not loaded"
 
 
 @app.command()

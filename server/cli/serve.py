@@ -18,7 +18,7 @@ from server.engine.interface import ServedModel
 from server.process.build import build, build_gateway
 from server.process.data_folder import key_store
 from server.process.listen import check_exposure, check_ports
-from server.process.model_choice import choose_models, model_catalog
+from server.process.model_choice import choose_models, few_ids, ids_by_model, model_catalog
 from server.process.serve import Listening
 from server.process.serve import serve as run_server
 from server.process.supervisor import supervise
@@ -126,7 +126,7 @@ def print_screen(settings: Settings, where: dict[str, Any]) -> None:
     keys = "required" if asked else "not needed on loopback (clients may send any)"
     curl = "curl -sS -H 'X-API-Key: YOUR_KEY'" if asked else "curl -sS"
     catalog = model_catalog(settings, choose_models(settings))
-    ids = _ids_by_model(catalog.speech) | _ids_by_model(catalog.recognition)
+    ids = ids_by_model(catalog)
     processes = f": one engine, {where['gateways']} gateway(s)" if "gateways" in where else ""
     tls = " with TLS" if where["grpc"] and settings.tls_certificate else ""
     lines = [
@@ -137,7 +137,10 @@ def print_screen(settings: Settings, where: dict[str, Any]) -> None:
         f"  metrics               {where['metrics'] or 'off'}",
         f"  API keys              {keys}",
         "",
-        *[f"  {model['kind']:12} {model['name']:16} on {model['device']} as {ids[model['name']]}" for model in where["models"]],
+        *[
+            f"  {model['kind']:12} {model['name']:16} on {model['device']} as {few_ids(ids[model['name']])}"
+            for model in where["models"]
+        ],
         f"  voices       {', '.join(voice['name'] for voice in where['voices'])}  (`descant voices` shows ids)",
         "",
         "Try it from another terminal:",
@@ -157,16 +160,6 @@ def _devices(settings: Settings, where: Mapping[str, Any]) -> str:
     counted = f", {threads} thread(s) per model" if threads and "cpu" in devices else ""  # a gateway alone does not know
     missing = " (no CUDA device found; `descant doctor` says why)" if devices == ["cpu"] and settings.device == "auto" else ""
     return f"{', '.join(devices)}{counted}{missing}"
-
-
-def _ids_by_model(table: Mapping[str, str]) -> dict[str, str]:
-    names: dict[str, list[str]] = {}
-    for model_id, name in table.items():
-        names.setdefault(name, []).append(model_id)
-    return {
-        name: f"{', '.join(ids[:4])} and {len(ids) - 4} more ids" if len(ids) > 5 else ", ".join(ids)
-        for name, ids in names.items()
-    }
 
 
 def _url_host(host: str) -> str:

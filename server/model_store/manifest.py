@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from models.importing import ModelKind
+from models.packaged import PACKAGED
 from server.model_store.errors import ModelMissing, ModelStoreError
+from server.requests.model_ids import RECOGNITION_IDS, SPEECH_IDS
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 VERSION_DIGITS = 12
@@ -21,12 +23,16 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def check_name(name: str) -> str:
-    """Raises ModelStoreError for what is no name of a model."""
+    """Raises ModelStoreError for what is no name of an installed model."""
     if not NAME.fullmatch(name):
         raise ModelStoreError(
             f"{name!r} is no name for a model: up to 64 small letters, digits, dots, dashes and underscores, "
             "a letter or digit first"
         )
+    if name in PACKAGED:
+        raise ModelStoreError(f"{name!r} is the name of a model in the package; give another")
+    if name in SPEECH_IDS or name in RECOGNITION_IDS:
+        raise ModelStoreError(f"{name!r} is an id that the API gives to whichever model is first; give another name")
     return name
 
 

@@ -84,6 +84,20 @@ def model_catalog(settings: Settings, choice: ModelChoice) -> Catalog:
         raise ConfigError(f"setting model_ids: {error}") from None
 
 
+def ids_by_model(catalog: Catalog) -> dict[str, list[str]]:
+    """Every id that is answered, by the name of the model that answers it."""
+    names: dict[str, list[str]] = {}
+    for table in (catalog.speech, catalog.recognition):
+        for model_id, name in table.items():
+            names.setdefault(name, []).append(model_id)
+    return names
+
+
+def few_ids(ids: list[str]) -> str:
+    """For people: some of them, and how many more there are."""
+    return f"{', '.join(ids[:4])} and {len(ids) - 4} more ids" if len(ids) > 5 else ", ".join(ids)
+
+
 def _chosen(settings: Settings, kind: ModelKind, names: tuple[str, ...]) -> tuple[ModelSource, ...]:
     models = tuple(chosen_model(settings, kind, name) for name in names)
     chosen = [model.name for model in models]

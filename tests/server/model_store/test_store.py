@@ -41,13 +41,33 @@ def test_a_folder_is_imported_listed_shown_verified_and_removed(
     assert (model.folder / "model.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
     assert not any(path.stat().st_mode & (stat.S_IXUSR | stat.S_IWUSR) for path in model.folder.iterdir())
     assert descant("list", "--json") == 0
-    assert [row["name"] for row in json.loads(capsys.readouterr().out)["models"]] == ["tiny"]
+    listed = json.loads(capsys.readouterr().out)
+    assert [(row["name"], row["answers"]) for row in listed["models"]] == [("tiny", [])]
+    assert {row["name"] for row in listed["packaged"]} == {"conv_tts", "whisper-descant"}
     assert descant("show", "tiny") == 0
     assert "model.safetensors" in capsys.readouterr().out
     assert descant("verify") == 0
     assert descant("rm", "tiny", "--json") == 0
     assert nothing_installed(store)
     assert "not installed" in refused(capsys, "show", "tiny", code=1)
+
+
+def test_the_list_says_which_ids_are_answered_by_what(
+    store: ModelStore, source: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert descant("import", source, "--name", "tiny") == 0
+    monkeypatch.setenv("DESCANT_RECOGNITION_MODELS", '["tiny"]')
+    capsys.readouterr()
+    assert descant("list") == 0
+    rows = {line.split()[0].partition("@")[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "answers sonic, " in rows["conv_tts"]
+    assert rows["whisper-descant"].endswith("not loaded")
+    assert "answers ink-whisper, " in rows["tiny"]
+    monkeypatch.setenv("DESCANT_RECOGNITION_MODELS", '["absent"]')
+    assert descant("list") == 0
+    shown = capsys.readouterr()
+    assert "'absent' is installed" in shown.err
+    assert "tiny@" in shown.out
 
 
 def test_an_installed_model_is_loaded_by_its_family(store: ModelStore, source: Path) -> None:
@@ -162,6 +182,8 @@ def test_bad_names_and_paths_are_refused_before_anything_is_read(
 ) -> None:
     for name in ("../x", "a/b", "", "Base", "-x", ".x", "x" * 65):
         assert "is no name for a model" in refused(capsys, "import", source, f"--name={name}")
+    for name in ("whisper-descant", "ink-whisper", "sonic-3", "whisper-1"):
+        assert "give another" in refused(capsys, "import", source, f"--name={name}")
     assert "does not exist" in refused(capsys, "import", tmp_path / "absent", "--name", "tiny")
     assert "given twice" in refused(capsys, "import", source, source, "--name", "tiny")
     assert not store.folder.exists()
