@@ -20,7 +20,7 @@ from server.text.frontend import Take, TextFrontEnd
 def test_letters(text: str, letters: str) -> None:
     stream = TextFrontEnd(("en",)).open(Controls())
     stream.push(text)
-    phones = [phone for segment in stream.take(Take.END) for phone in segment.segment.phones]
+    phones = [phone for segment in stream.take(Take.END) for phone in segment.utterance.phones]
     assert letters_of(phones) == letters
 
 
