@@ -26,7 +26,6 @@ from benchmarks import peers_ears, peers_voice
 from benchmarks.listening_conditions import data_hash, held_out_sentences, speak_all, voices_of
 from benchmarks.result_lines import publish
 from benchmarks.side_by_side import print_rows
-from models.whisper.model import BEAMS
 
 KIND = "espeak variants"
 """Of voice that the recognizer listens to."""
@@ -61,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if "ears" in arguments.side:
         spoken = speak_all(sentences, voices_of(KIND))
         figures["ears"] = ears = {}
-        for beams in (1,) if arguments.smoke else (1, BEAMS):
+        for beams in (1,) if arguments.smoke else (1, peers_ears.POLICY.beams):
             ears[beams] = peers_ears.compare(sentences, spoken, beams, arguments.rounds)
             print_rows(f"ears, beams: {beams}", ears[beams])
     if "voice" in arguments.side:

@@ -13,20 +13,22 @@ from benchmarks.listening_conditions import RATE_HZ, Floats
 from benchmarks.side_by_side import in_turns, middle_ms, ratios, total_s
 from benchmarks.word_error_rate import word_errors
 from models.hearing import RecognitionWindow
-from models.whisper.decoding import LENGTH_POWER, TOKENS_AT_LEAST, TOKENS_PER_SECOND
+from models.whisper.checkpoint import read_checkpoint
 from models.whisper.features import log_mel
-from models.whisper.model import EMBEDDED, load, padded_frames
+from models.whisper.model import EMBEDDED, load, padded_frames, token_budget
 from models.whisper.tokenizer import WhisperTokenizer
 
 Engine = Callable[[Floats], str]
 OURS = "descant"
+POLICY = read_checkpoint(EMBEDDED, WhisperTokenizer(EMBEDDED / "tokenizer.json")).policy
+MAX_TOKENS = 224
 FIRST_PARTIAL_S = 1.0
 """The first partial text is that of so much of the beginning."""
 
 
 def token_limit(pcm: Floats) -> int:
     """The same for everybody: a text that will not end costs no engine more than another."""
-    return TOKENS_AT_LEAST + int(TOKENS_PER_SECOND * len(pcm) / RATE_HZ)
+    return token_budget(POLICY, len(pcm) / RATE_HZ, MAX_TOKENS)
 
 
 def descant(beams: int) -> Engine:
@@ -55,7 +57,7 @@ def faster_whisper(folder: Path, weights: str, beams: int) -> Engine:
             beam_size=beams,
             temperature=0.0,
             without_timestamps=True,
-            length_penalty=LENGTH_POWER,
+            length_penalty=POLICY.length_power,
             max_new_tokens=token_limit(pcm),
         )
         return " ".join(segment.text.strip() for segment in segments)
@@ -73,12 +75,12 @@ def short_ctranslate2(folder: Path, weights: str, beams: int) -> Engine:
 
     def read(pcm: Floats) -> str:
         mel = log_mel(pcm)
-        mel = np.pad(mel, ((0, padded_frames(len(mel), 50) - len(mel)), (0, 0)))
+        mel = np.pad(mel, ((0, padded_frames(len(mel), 50, POLICY.rest_s) - len(mel)), (0, 0)))
         result = model.generate(
             model.encode(ctranslate2.StorageView.from_array(np.ascontiguousarray(mel.T[None]))),
             [start],
             beam_size=beams,
-            length_penalty=LENGTH_POWER,
+            length_penalty=POLICY.length_power,
             max_length=len(start) + token_limit(pcm),
             suppress_blank=False,
         )[0]
@@ -99,7 +101,7 @@ def transformers(beams: int) -> Engine:
     model: Any = WhisperForConditionalGeneration.from_pretrained(EMBEDDED, dtype=torch.float32)
     model.eval()
     tokenizer = WhisperTokenizer(EMBEDDED / "tokenizer.json")
-    searching = {"num_beams": beams, "length_penalty": LENGTH_POWER} if beams > 1 else {"num_beams": 1}
+    searching = {"num_beams": beams, "length_penalty": POLICY.length_power} if beams > 1 else {"num_beams": 1}
 
     @torch.inference_mode()
     def read(pcm: Floats) -> str:

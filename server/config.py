@@ -139,6 +139,11 @@ class Settings(BaseSettings):
     model_devices: dict[str, Annotated[str, Field(pattern=DEVICE)]] = Field(
         default_factory=dict, description="Devices of single models, by name: auto, cpu, cuda or cuda:N; else device holds."
     )
+    recognition_engine: str = Field(
+        "auto",
+        pattern=r"^(auto|torch|ctranslate2)$",
+        description="What runs recognizers: torch, ctranslate2, or auto for the faster one on the device, timed at the start.",
+    )
     log_level: str = Field("info", pattern=r"^(debug|info|warning|error)$", description="debug, info, warning or error.")
     limits: Limits = Field(default_factory=lambda: Limits(), description="Bounds per server.")
 

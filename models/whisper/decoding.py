@@ -11,15 +11,11 @@ from torch import Tensor
 from models.whisper.incremental import IncrementalDecoder
 from models.whisper.keyterms import TERM_BEAMS, WORST_STAKED, Choices, TermPath, TermTrie, choices
 from models.whisper.network import source_mask
+from models.whisper.timestamps import allow_in_turn
 
-TOKENS_PER_SECOND = 15.0
-"""Budget: fast speech (240 words per minute) is 12 tokens per second with the embedded tokenizer."""
-TOKENS_AT_LEAST = 12
 LONGEST_LOOP_TOKENS = 24
 LOOP_TOKENS = 9
 LOOP_REPEATS = 4
-LENGTH_POWER = 0.6
-"""Texts compete by log probability over (tokens + 1) ** this; 1 was 0.3 points worse, on 240 windows of speech."""
 BACK_TOKENS = 3
 """A text starts over if so many tokens in a row are read from audio well behind what was read already."""
 
@@ -34,6 +30,18 @@ class DecodingRules:
     suppressed_first: tuple[int, ...]
     back_positions: int = 0
     """How far back a text may look, in encoder positions, before it counts as starting over."""
+    length_power: float = 1.0
+    """Texts compete by log probability over (tokens + 1) ** this."""
+    stops_loops: bool = True
+    timestamps: range | None = None
+    """The tokens that stand for times; None: none may be chosen."""
+    latest_start: int = 50
+    """Which of them the first may not go beyond."""
+
+    @property
+    def choosable(self) -> int:
+        """How many tokens, counted from the first, are looked at."""
+        return self.end + 1 if self.timestamps is None else self.timestamps.stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +76,6 @@ class DecodedWindow:
         return sum(chosen) / len(chosen)
 
 
-def token_budget(seconds: float, room: int) -> int:
-    """How many tokens a window of this length can hold at most; ``room`` is what the network has left."""
-    return max(1, min(room, TOKENS_AT_LEAST + int(TOKENS_PER_SECOND * seconds)))
-
-
 def loop_start(tokens: Sequence[int]) -> int | None:
     """Where the second copy of a pattern begins that ends the text and repeats without end; None if none does.
 
@@ -94,6 +97,7 @@ class _Hypothesis:
     task: int
     tokens: list[int]
     log_probabilities: list[float]
+    length_power: float = 1.0
     score: float = 0.0
     """Sum of the log probabilities, that of the end included, and of what terms earned."""
     earned: float = 0.0
@@ -108,7 +112,9 @@ class _Hypothesis:
     def followed_by(self, offer: "Offer") -> "_Hypothesis":
         tokens, probabilities = [*self.tokens, offer.token], [*self.log_probabilities, offer.log_probability]
         earned = self.earned + offer.earned
-        return _Hypothesis(self.task, tokens, probabilities, offer.score, earned, offer.path, self.read, self.back)
+        return _Hypothesis(
+            self.task, tokens, probabilities, self.length_power, offer.score, earned, offer.path, self.read, self.back
+        )
 
     @property
     def worth(self) -> float:
@@ -126,7 +132,7 @@ class _Hypothesis:
         return self._by_length(self.score + self.path.hope)
 
     def _by_length(self, score: float) -> float:
-        length: float = (len(self.tokens) + 1) ** LENGTH_POWER
+        length: float = (len(self.tokens) + 1) ** self.length_power
         return score / length
 
     def look(self, position: int, back_positions: int) -> bool:
@@ -187,7 +193,14 @@ class _Search:
         for index, task in enumerate(tasks):
             prefix = list(task.start[len(task.start) - task.prefix_tokens :])
             path = TermPath() if task.terms is None else task.terms.start(prefix)
-            self.active.append(_Hypothesis(index, prefix, [0.0] * len(prefix), path=path))
+            self.active.append(_Hypothesis(index, prefix, [0.0] * len(prefix), rules.length_power, path=path))
+
+    def chances(self, logits: Tensor) -> Tensor:
+        """Log probabilities [R, .] of the tokens that may follow each active text."""
+        if self._rules.timestamps is not None:
+            texts = [hypothesis.tokens for hypothesis in self.active]
+            allow_in_turn(logits, texts, self._rules.timestamps, self._rules.end, self._rules.latest_start)
+        return logits.log_softmax(-1)
 
     def choose(self, log_probabilities: Tensor) -> Choices:
         """The tokens [R, .] among which each row's are; more than the likeliest where there are terms."""
@@ -258,7 +271,7 @@ class _Search:
             hypothesis.ended = True
             return True
         task = self._tasks[hypothesis.task]
-        loop = loop_start(hypothesis.tokens[task.prefix_tokens :])
+        loop = loop_start(hypothesis.tokens[task.prefix_tokens :]) if self._rules.stops_loops else None
         if loop is not None:
             hypothesis.cut(task.prefix_tokens + loop)
         elif position is not None and hypothesis.look(position, self._rules.back_positions):
@@ -304,7 +317,7 @@ def decode(
         columns = [pad + task.start_of_transcript for pad, task in zip(missing, tasks, strict=True)]
         no_speech = decoder.logits(x[range(len(tasks)), columns]).softmax(-1)[:, rules.no_speech].tolist()
     # Of the embedded network's 2310 tokens 801 may be chosen; leaving out the others saves a tenth of a step.
-    choosable = rules.end + 1
+    choosable = rules.choosable
     blocked = _blocked(choosable, rules.suppressed, device)
     first = _blocked(choosable, (*rules.suppressed, *rules.suppressed_first), device)
     fresh = torch.tensor([task.prefix_tokens == 0 for task in tasks], device=device)[:, None]
@@ -314,7 +327,7 @@ def decode(
     windows = rows
     while True:
         looked_at = None if state.looked_at is None else [state.looked_at[row] for row in rows]
-        parents = search.advance(search.choose(last.log_softmax(-1)), looked_at)
+        parents = search.advance(search.choose(search.chances(last)), looked_at)
         if not parents:
             return search.results(no_speech)
         before, windows = windows, list(dict.fromkeys(hypothesis.task for hypothesis in search.active))

@@ -29,6 +29,11 @@ class FeatureSettings:
     mel_bands: int = 80
 
     @property
+    def position_s(self) -> float:
+        """What one position of the encoder stands for, two frames; timestamps count in it as well."""
+        return 2 * self.hop_samples / self.sample_rate_hz
+
+    @property
     def frames_per_second(self) -> int:
         if self.sample_rate_hz % self.hop_samples:
             raise ValueError(f"hop_length {self.hop_samples} does not divide {self.sample_rate_hz} Hz")

@@ -51,9 +51,9 @@ class WhisperTokenizer:
         ids: list[int] = self._tokenizer.encode(f" {stripped}", add_special_tokens=False).ids if stripped else []
         return ids
 
-    def starts_outside_words(self) -> NDArray[np.bool_]:
-        """For each id up to the end whether its text cannot go on with a word: a space, punctuation, the end."""
-        outside = np.ones(self.end + 1, np.bool_)
+    def starts_outside_words(self, tokens: int) -> NDArray[np.bool_]:
+        """For each of so many ids whether its text cannot go on with a word: a space, punctuation, the end, a time."""
+        outside = np.ones(tokens, np.bool_)
         for token, token_id in self._tokenizer.get_vocab().items():
             if token_id < self.end:
                 # Byte-level vocabularies write control characters and the space as U+0100 to U+0120, and the bytes

@@ -24,6 +24,14 @@ def attention_weights(
     decoder: Decoder, tokens: Tensor, states: Tensor, positions: Tensor, heads: Sequence[tuple[int, int]]
 ) -> Tensor:
     """Cross-attention of chosen (layer, head) pairs, [B, heads, N, T], teacher-forced on tokens [B, N]."""
+    return read_text(decoder, tokens, states, positions, heads)[0]
+
+
+@torch.inference_mode()
+def read_text(
+    decoder: Decoder, tokens: Tensor, states: Tensor, positions: Tensor, heads: Sequence[tuple[int, int]]
+) -> tuple[Tensor, Tensor]:
+    """`attention_weights`, and the logits [B, N, V] of what follows each token."""
     mask = source_mask(positions, states.shape[1])
     x: Tensor = decoder.embed_tokens(tokens) + decoder.embed_positions.weight[: tokens.shape[1]]
     wanted: dict[tuple[int, int], Tensor] = {}
@@ -36,7 +44,7 @@ def attention_weights(
             weights = layer.encoder_attn.weights(layer.encoder_attn_layer_norm(x), source[0], chosen, mask)
             wanted.update({(index, head): weights[:, place] for place, head in enumerate(chosen)})
         x = layer.after_self_attention(x, source, mask)
-    return torch.stack([wanted[pair] for pair in heads], dim=1)
+    return torch.stack([wanted[pair] for pair in heads], dim=1), decoder.logits(x)
 
 
 def token_starts(weights: Floats) -> NDArray[np.int64]:

@@ -52,7 +52,7 @@ def load_speech(settings: Settings, model: ModelSource, device: str, max_slots: 
 def load_hearing(settings: Settings, model: ModelSource, device: str) -> Recognizer:
     """A model that recognizes speech. Raises ConfigError if it cannot be used."""
     windows = MAX_BATCH_WINDOWS if device == "cpu" else MAX_BATCH_WINDOWS_ON_A_CARD
-    return _usable(model, lambda: load_recognizer(model.family, device, windows, model.folder))
+    return _usable(model, lambda: load_recognizer(model.family, device, windows, model.folder, settings.recognition_engine))
 
 
 def load_models(settings: Settings, choice: ModelChoice) -> tuple[Settings, dict[str, Synthesizer], dict[str, Recognizer]]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.whisper.decoding import LENGTH_POWER, DecodingTask, decode
+from models.whisper.decoding import DecodingTask, decode
 from models.whisper.features import log_mel
 from models.whisper.incremental import IncrementalDecoder
 from models.whisper.model import EMBEDDED, WhisperRecognizer, load
@@ -42,9 +42,9 @@ def padded(pcm: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def tokens_of(ears: WhisperRecognizer, tokenizer: WhisperTokenizer, mel: NDArray[np.float32], beams: int) -> list[int]:
-    decoder = IncrementalDecoder(ears.network.decoder)  # no watched heads: the other engine has no such guard
+    decoder = IncrementalDecoder(ears.reference().network.decoder)  # no watched heads: the other engine has no such guard
     start = (tokenizer.start, tokenizer.no_timestamps)
-    states = ears.network.encoder(torch.from_numpy(mel)[None])
+    states = ears.reference().network.encoder(torch.from_numpy(mel)[None])
     return decode(decoder, states, torch.tensor([1500]), [DecodingTask(start, 0, 0, 62)], ears.checkpoint.rules, beams)[
         0
     ].tokens
@@ -55,16 +55,22 @@ def tokens_of(ears: WhisperRecognizer, tokenizer: WhisperTokenizer, mel: NDArray
 def test_tokens_are_the_same(beams: int, other: Any, speech: list[NDArray[np.float32]]) -> None:
     torch.set_num_threads(1)
     tokenizer = WhisperTokenizer(EMBEDDED / "tokenizer.json")
-    ears = load("cpu", 4)
+    ears = load("cpu", 4, engine="torch")
     start = [tokenizer.start, tokenizer.no_timestamps]
     lengths = []
     for pcm in speech:
         mel = padded(pcm)
         encoded = other.encode(mel.T.copy())
+        power = ears.checkpoint.policy.length_power
         result = other.model.generate(
-            encoded, [start], beam_size=beams, length_penalty=LENGTH_POWER, max_length=64, suppress_blank=False
+            encoded,
+            [start],
+            beam_size=beams,
+            length_penalty=power,
+            max_length=64,
+            suppress_blank=False,
         )[0]
-        states = ears.network.encoder(torch.from_numpy(mel)[None])
+        states = ears.reference().network.encoder(torch.from_numpy(mel)[None])
         assert np.abs(np.array(encoded)[0] - states[0].numpy()).max() < 1e-3
         ours = tokens_of(ears, tokenizer, mel, beams)
         assert ours == [token for token in result.sequences_ids[0] if token != tokenizer.end]
@@ -79,7 +85,7 @@ def test_faster_whisper_transcribes(other: Any, speech: list[NDArray[np.float32]
 
     It pads the audio a little before, and leaves the last frame out: its windows end a frame or so away from ours.
     """
-    tokenizer, ears = WhisperTokenizer(EMBEDDED / "tokenizer.json"), load("cpu", 4)
+    tokenizer, ears = WhisperTokenizer(EMBEDDED / "tokenizer.json"), load("cpu", 4, engine="torch")
     for pcm in speech:
         segments, info = other.transcribe(pcm, beam_size=1, temperature=0.0, without_timestamps=True)
         theirs = " ".join(segment.text.strip() for segment in segments)

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.whisper.decoding import DecodedWindow, DecodingRules, DecodingTask, _Search, decode, loop_start, token_budget
+from models.whisper.decoding import DecodedWindow, DecodingRules, DecodingTask, _Search, decode, loop_start
+from models.whisper.decoding_policy import DecodingPolicy
 from models.whisper.incremental import IncrementalDecoder
 from models.whisper.keyterms import Choices
+from models.whisper.model import token_budget
 from models.whisper.tokenizer import WhisperTokenizer
 from models.whisper.word_times import token_starts, warp
 from tests.models.whisper_checkpoints import TOKENIZER_PATH, random_network
@@ -155,10 +157,11 @@ def test_beams_score_what_they_say(beams: int, tokenizer: WhisperTokenizer, task
 
 
 def test_budget_grows_with_time_and_ends_with_room() -> None:
-    assert token_budget(0.0, 400) == 12
-    assert token_budget(10.0, 400) == 162
-    assert token_budget(10.0, 40) == 40
-    assert token_budget(10.0, -3) == 1
+    policy = DecodingPolicy(tokens_per_second=15.0, tokens_at_least=12)
+    assert token_budget(policy, 0.0, 400) == 12
+    assert token_budget(policy, 10.0, 400) == 162
+    assert token_budget(policy, 10.0, 40) == 40
+    assert token_budget(policy, 10.0, -3) == 1
 
 
 def test_words_keep_their_punctuation(tokenizer: WhisperTokenizer) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.hearing import Hypothesis, RecognitionWindow, Recognizer
 from models.registry import load_recognizer
 from models.weights import WeightsError
-from models.whisper.model import EMBEDDED, load
+from models.whisper.model import EMBEDDED, _Heard, load
 from server.bench.words import scored_words
 from tests.models.whisper_checkpoints import write_random_checkpoint
 from training.ears.speech import Speaker
@@ -157,7 +157,7 @@ def test_refuses_what_is_too_large(ears: Recognizer) -> None:
 
 def test_a_model_that_babbles_is_stopped(tmp_path: Path) -> None:
     """Random weights never end by themselves: the guard or the budget ends them, and says so."""
-    babbler = load("cpu", 4, write_random_checkpoint(tmp_path, seed=2, sharpness=6.0))
+    babbler = load("cpu", 4, write_random_checkpoint(tmp_path, seed=2, sharpness=6.0), engine="torch")
     pcm = np.random.default_rng(0).standard_normal(32_000).astype(np.float32) * np.float32(0.1)
     result = babbler.step([RecognitionWindow(pcm, want_words=True)])[0]
     assert result.truncated
@@ -167,22 +167,43 @@ def test_a_model_that_babbles_is_stopped(tmp_path: Path) -> None:
 
 def test_a_text_that_was_cut_off_is_tried_again_at_full_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the rows concerned, and a second text counts only if it ends by itself."""
-    recognizer = load("cpu", 4, write_random_checkpoint(tmp_path))
+    recognizer = load("cpu", 4, write_random_checkpoint(tmp_path), engine="torch")
     seconds: list[list[float]] = []
+    hear = recognizer._hear
 
-    def read(windows: Sequence[RecognitionWindow], features: tuple[torch.Tensor, torch.Tensor]) -> list[Hypothesis]:
-        seconds.append((features[1] / 50).tolist())
+    def truncating(windows: Sequence[RecognitionWindow], mels: Sequence[Floats], full_length: bool) -> list[_Heard]:
+        seconds.append([len(recognizer._padded(mel, full_length)) / 50 for mel in mels])
         tries = len(seconds)
-        return [Hypothesis(f"{len(w.pcm)} {tries}", (), -0.1, truncated=len(w.pcm) > 40_000 / tries) for w in windows]
+        heard = hear(windows, mels, full_length)
+        for one, window in zip(heard, windows, strict=True):
+            cut_off = len(window.pcm) > 40_000 / tries
+            decoded = replace(one.reading.decoded, truncated=cut_off)
+            one.reading = replace(one.reading, text=f"{len(window.pcm)} {tries}", decoded=decoded)
+            one.doubts = ["truncated"] if cut_off else []
+        return heard
 
-    monkeypatch.setattr(recognizer, "_read", read)
+    monkeypatch.setattr(recognizer, "_hear", truncating)
     windows = [RecognitionWindow(np.zeros(n, np.float32)) for n in (16_000, 30_000, 50_000)]
     texts = [(h.text, h.truncated, h.retried) for h in recognizer.step(windows)]
     assert seconds == [[2, 3, 4], [recognizer.info.max_window_s]]
     assert texts == [("16000 1", False, False), ("30000 1", False, False), ("50000 1", True, True)]
-    seconds.clear()
-    monkeypatch.setattr(recognizer, "_read", lambda w, f: [replace(h, truncated=len(seconds) == 1) for h in read(w, f)])
-    assert [(h.text, h.truncated) for h in recognizer.step(windows[:1])] == [("16000 2", False)]
+
+
+def test_a_second_text_that_ends_by_itself_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recognizer = load("cpu", 4, write_random_checkpoint(tmp_path), engine="torch")
+    hear = recognizer._hear
+
+    def short_is_cut_off(windows: Sequence[RecognitionWindow], mels: Sequence[Floats], full_length: bool) -> list[_Heard]:
+        heard = hear(windows, mels, full_length)
+        for one in heard:
+            text = "long" if full_length else "short"
+            one.reading = replace(one.reading, text=text, decoded=replace(one.reading.decoded, truncated=not full_length))
+            one.doubts = [] if full_length else ["truncated"]
+        return heard
+
+    monkeypatch.setattr(recognizer, "_hear", short_is_cut_off)
+    (hypothesis,) = recognizer.step([RecognitionWindow(np.zeros(30_000, np.float32))])
+    assert (hypothesis.text, hypothesis.truncated, hypothesis.retried) == ("long", False, True)
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:

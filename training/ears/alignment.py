@@ -29,7 +29,7 @@ class Alignments:
     """Attention of every head for some utterances whose words and times are known."""
 
     def __init__(self, recognizer: WhisperRecognizer, sentences: list[str]) -> None:
-        self._tokenizer, network = recognizer.tokenizer, recognizer.network
+        self._tokenizer, network = recognizer.tokenizer, recognizer.reference().network
         config = network.config
         self.heads = [(layer, head) for layer in range(config.decoder_layers) for head in range(config.decoder_attention_heads)]
         self._rows: list[tuple[NDArray[np.float32], list[int], NDArray[np.float64]]] = []
@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("models/whisper/weights"))
     parser.add_argument("--sentences", type=int, default=120)
     arguments = parser.parse_args()
-    heads, report = find_heads(load("cpu", 1, arguments.model), arguments.text_folder, arguments.sentences)
+    heads, report = find_heads(load("cpu", 1, arguments.model, engine="torch"), arguments.text_folder, arguments.sentences)
     print(json.dumps(heads))
     print(report)
 

@@ -11,7 +11,7 @@ import json
 import mmap
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -283,7 +283,7 @@ def _layer(name: str, tensors: Mapping[str, Tensor], source: str, cross: bool) -
         yield f"{name}/{module}/bias", torch.cat(biases)
 
 
-def engine_files(folder: Path) -> dict[str, bytes]:
+def engine_files(folder: Path, alignment_heads: Sequence[tuple[int, int]]) -> dict[str, bytes]:
     """What ``ctranslate2.models.Whisper(path, files=…)`` takes, made of a model at rest in ``folder``.
 
     Costs the weights twice in memory while it runs. Raises FileNotFoundError, ValueError and KeyError for a folder that is
@@ -302,7 +302,7 @@ def engine_files(folder: Path) -> dict[str, bytes]:
         "suppress_ids": generation.get("suppress_tokens") or [],
         "suppress_ids_begin": generation.get("begin_suppress_tokens") or [],
         "lang_ids": sorted((generation.get("lang_to_id") or {}).values()),
-        "alignment_heads": generation.get("alignment_heads") or [],
+        "alignment_heads": list(alignment_heads),
     }
     weights = BytesIO()
     write_model_bin(weights, read_tensors(folder / "model.safetensors"), config)
