@@ -24,6 +24,7 @@ from benchmarks.side_by_side import Times, Work, in_turns, middle_ms, ratios, to
 from benchmarks.spoken_sentences import utterances_of
 from models.conv_tts.model import load
 from models.phones import PAUSES
+from models.speaking import steps_of
 from models.speech import Synthesizer, Utterance
 from models.voices import Voice
 from server.text.frontend import TextFrontEnd
@@ -54,14 +55,14 @@ class Sentence:
     """One piece of work, with all that the peers need to know of it."""
 
     text: str
-    segments: tuple[Utterance, ...]
+    utterances: tuple[Utterance, ...]
     seconds: float
     """How long our voice takes to say it, and so everybody."""
 
     @property
     def phonetic_letters(self) -> int:
         """Of a transcription as Kokoro reads it: phones, marks of stress, spaces between words."""
-        phones = [phone for segment in self.segments for phone in segment.phones]
+        phones = [phone for utterance in self.utterances for phone in utterance.phones]
         spoken = [phone for phone in phones if phone.symbol not in PAUSES]
         return len(phones) + sum(phone.stress > 0 for phone in spoken) + sum(phone.starts_word for phone in spoken)
 
@@ -208,12 +209,8 @@ def pocket(size: str) -> Callable[[Path], Peer]:
 
 def descant(model: Synthesizer, voice: Voice, sentence: Sentence) -> Iterator[Floats]:
     """Our voice, chunk by chunk as the server takes them."""
-    model.admit(0, voice)
-    for segment in sentence.segments:
-        model.feed(0, segment)
-    while (frames := model.step([0])[0]).pcm.size:
-        yield frames.pcm
-    model.release(0)
+    for given in steps_of(model, [(voice, sentence.utterances)]):
+        yield given[0].pcm
 
 
 PEERS: Mapping[str, tuple[str, Callable[[Path], Peer]]] = {
@@ -246,7 +243,7 @@ def compare(texts: Sequence[str], text_folder: Path, names: Sequence[str], round
     for text in texts:
         silent = Sentence(text, tuple(utterances_of(front_end, text)), 0.0)
         samples = sum(pcm.size for pcm in descant(model, voice, silent))
-        sentences.append(Sentence(text, silent.segments, samples / model.info.sample_rate_hz))
+        sentences.append(Sentence(text, silent.utterances, samples / model.info.sample_rate_hz))
     rows: dict[str, dict[str, object]] = {OURS: {}}
     peers: dict[str, Peer] = {}
     for name in names:

@@ -1,6 +1,6 @@
 """Utterances through a synthesizer to their end, for everything that is no server: checks, measures, training, cloning."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from models.voices import Voice
 
 def steps_of(
     model: Synthesizer, requests: Sequence[tuple[Voice, Sequence[Utterance]]], generation: Generation = DEFAULT_GENERATION
-) -> Iterator[dict[int, SpeechFrames]]:
+) -> Generator[dict[int, SpeechFrames], None, None]:
     """Each step as it is made: what it gave, by the number of the request.
 
     Requests take the slots from 0 on, which must be free, and step together until all of theirs has ended: a step

@@ -5,12 +5,14 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
+from models.speaking import say_together
 from models.speech import Phone, Synthesizer, Utterance
 
 WORTH = 0.85
 """Twice the threads must cut a step to this, or they are better left to the other streams and to the sockets."""
 REPEATS = 3
-_PROBE = Utterance(phones=tuple(Phone(symbol) for symbol in ("_", *("h", "ʌ") * 8, ".")))
+_TEXT = "How much can be done in so short a time?"
+_PHONES = tuple(Phone(symbol) for symbol in ("_", *("h", "ʌ") * 8, "."))
 _ROWS = 4
 
 
@@ -63,13 +65,8 @@ def measured_threads(synthesizer: Synthesizer, set_threads: Callable[[int], None
 def _spoken_s(synthesizer: Synthesizer) -> float:
     """Seconds for a few rows to say something short, together."""
     info = synthesizer.info
-    slots = range(min(_ROWS, info.max_slots))
+    probe = Utterance(_TEXT, _PHONES if info.reads == "phones" else ())
+    rows = min(_ROWS, info.max_slots)
     begin_s = time.perf_counter()
-    for slot in slots:
-        synthesizer.admit(slot, info.voices[0])
-        synthesizer.feed(slot, _PROBE)
-    while any(len(frames.pcm) for frames in synthesizer.step(slots)):
-        pass
-    for slot in slots:
-        synthesizer.release(slot)
+    say_together(synthesizer, [(info.voices[0], [probe])] * rows)
     return time.perf_counter() - begin_s

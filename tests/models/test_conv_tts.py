@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from models import speaking
 from models.conv_tts import model as conv_tts
 from models.conv_tts.config import HOP_SAMPLES, SAMPLE_RATE_HZ, ConvTtsConfig
 from models.conv_tts.model import ConvTtsSynthesizer
 from models.conv_tts.network import ConvBlock, ConvTts
 from models.conv_tts.record import Timbre
 from models.conv_tts.voices import speaker_weights
+from models.speaking import audio_of
 from models.speech import Phone, SpeechFrames, Synthesizer, Utterance
 from models.voices import Voice
 from models.weights import WeightsError, load_weights
@@ -56,10 +58,11 @@ def _voices(config: ConvTtsConfig) -> tuple[Voice, ...]:
     return tuple(Timbre(((speaker, 1.0),)).to_voice(id=speaker, name=speaker) for speaker in config.speakers)
 
 
-def drain(model: Synthesizer, slot: int) -> list[SpeechFrames]:
-    steps = []
-    while (frames := model.step([slot])[0]).pcm.size or frames.utterances_ended:
-        steps.append(frames)
+def drain(model: Synthesizer, slot: int, utterances: int) -> list[SpeechFrames]:
+    """Until so many have ended."""
+    steps: list[SpeechFrames] = []
+    while sum(step.utterances_ended for step in steps) < utterances:
+        steps += model.step([slot])
     return steps
 
 
@@ -67,9 +70,9 @@ def say(model: Synthesizer, *segments: Utterance, voice: int = 0, slot: int = 0)
     model.admit(slot, model.info.voices[voice])
     for segment in segments:
         model.feed(slot, segment)
-    steps = drain(model, slot)
+    steps = drain(model, slot, len(segments))
     model.release(slot)
-    return np.concatenate([np.zeros(0, np.float32), *(step.pcm for step in steps)])
+    return audio_of(steps)
 
 
 def error_db(got: np.ndarray, wanted: np.ndarray) -> float:
@@ -131,10 +134,10 @@ def test_a_segment_fed_late_joins_without_a_seam(tiny: ConvTtsSynthesizer) -> No
     together = say(tiny, first, second)
     tiny.admit(0, tiny.info.voices[0])
     tiny.feed(0, first)
-    pcm = [step.pcm for step in drain(tiny, 0)]
+    pcm = [step.pcm for step in drain(tiny, 0, 1)]
     assert tiny.step([0])[0].pcm.size == 0
     tiny.feed(0, second)
-    pcm += [step.pcm for step in drain(tiny, 0)]
+    pcm += [step.pcm for step in drain(tiny, 0, 1)]
     tiny.release(0)
     assert error_db(np.concatenate(pcm), together) < tiny_limit_db(tiny)
 
@@ -177,12 +180,8 @@ def test_a_slot_used_again_keeps_no_trace(tiny: ConvTtsSynthesizer) -> None:
 
 
 def test_times_of_phones_add_up_to_the_audio(tiny: ConvTtsSynthesizer) -> None:
-    tiny.admit(0, tiny.info.voices[0])
     texts = (HELLO, STORY, "", "_")
-    for text in texts:
-        tiny.feed(0, Utterance(phones=phones(text)))
-    steps = drain(tiny, 0)
-    tiny.release(0)
+    steps = speaking.say(tiny, tiny.info.voices[0], [Utterance(phones=phones(text)) for text in texts])
     times = [step.times for step in steps if step.times is not None]
     assert [len(segment) for segment in times] == [len(text.split()) for text in texts]
     assert sum(step.utterances_ended for step in steps) == len(texts)
@@ -193,25 +192,19 @@ def test_times_of_phones_add_up_to_the_audio(tiny: ConvTtsSynthesizer) -> None:
 
 
 def test_the_times_of_a_segment_come_with_its_first_audio(tiny: ConvTtsSynthesizer) -> None:
-    tiny.admit(0, tiny.info.voices[0])
-    tiny.feed(0, Utterance(phones=phones(HELLO)))
-    tiny.feed(0, Utterance(phones=phones(STORY)))
     given = 0
-    for step in drain(tiny, 0):
+    for step in speaking.say(tiny, tiny.info.voices[0], [Utterance(phones=phones(text)) for text in (HELLO, STORY)]):
         if step.times is not None:
             assert given <= step.times[0].start_samples < given + step.pcm.size
         given += step.pcm.size
-    tiny.release(0)
 
 
 @pytest.mark.parametrize("length_ms", [0.0, 1.0, 5.0, 33.5, 250.0, 1000.0])
 def test_a_fixed_duration_is_exact(tiny: ConvTtsSynthesizer, length_ms: float) -> None:
     silence = Phone("_", duration_ms=length_ms)
-    tiny.admit(0, tiny.info.voices[0])
-    tiny.feed(0, Utterance(phones=(*phones("k:w æ:1 t"), silence, *phones("d:w ɔ:1 ɡ"))))
-    steps = drain(tiny, 0)
+    utterance = Utterance(phones=(*phones("k:w æ:1 t"), silence, *phones("d:w ɔ:1 ɡ")))
+    steps = speaking.say(tiny, tiny.info.voices[0], [utterance])
     times = next(step.times for step in steps if step.times)
-    tiny.release(0)
     assert times[-1].end_samples == sum(step.pcm.size for step in steps)
     assert times[3].end_samples - times[3].start_samples == length_ms * SAMPLE_RATE_HZ / 1000
 
@@ -224,11 +217,8 @@ def test_speed_divides_the_length(voice_model: Synthesizer, speed: float) -> Non
 
 
 def test_rounding_does_not_drift_over_segments(tiny: ConvTtsSynthesizer) -> None:
-    tiny.admit(0, tiny.info.voices[0])
-    for _ in range(40):
-        tiny.feed(0, Utterance(phones=(Phone("_", duration_ms=12.0), Phone("ə", duration_ms=11.0))))
-    total = sum(step.pcm.size for step in drain(tiny, 0))
-    tiny.release(0)
+    utterance = Utterance(phones=(Phone("_", duration_ms=12.0), Phone("ə", duration_ms=11.0)))
+    total = sum(step.pcm.size for step in speaking.say(tiny, tiny.info.voices[0], [utterance] * 40))
     assert abs(total - 40 * 23.0 * SAMPLE_RATE_HZ / 1000) <= HOP_SAMPLES
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from models.audio import Pcm
+from models.speech import Utterance
 from server.config import Limits
 from server.engine.engine import Engine
 from server.engine.speech.stream import SpeechStream
@@ -53,6 +54,9 @@ def audio(events: list[SpeechEvent]) -> Pcm:
     return np.concatenate([event.pcm for event in events if isinstance(event, SpokenAudio)])
 
 
+def utterances_of(text: str) -> list[Utterance]:
+    return [segment.utterance for segment in read_whole(FakeFrontEnd(), text)]
+
+
 def expected(*sentences: str) -> Pcm:
-    segments = [s.utterance for text in sentences for s in read_whole(FakeFrontEnd(), text)]
-    return np.concatenate([render(segment, ANNA, 0)[0] for segment in segments])
+    return np.concatenate([render(utterance, ANNA, 0)[0] for text in sentences for utterance in utterances_of(text)])
