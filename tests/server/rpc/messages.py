@@ -58,6 +58,12 @@ async def converse(method: Callable[..., Any], *requests: Any, **options: Any) -
     return await rest_of(call)
 
 
+async def unheard(method: Callable[..., Any], **options: Any) -> list[Any]:
+    """Every answer to a client that says nothing: for what is refused by its metadata alone, which is said so soon that
+    even a first message may come after it."""
+    return await rest_of(method(**options))
+
+
 async def rest_of(call: Any) -> list[Any]:
     """Every answer that is still to come."""
     responses = []

@@ -19,7 +19,7 @@ from server.requests.speech import Replacement
 from server.storage.access_tokens import AccessTokens
 from tests.fakes import ANNA, BERT
 from tests.server.rpc.conftest import Launch, Running
-from tests.server.rpc.messages import config, converse, kinds, listen, refused, rest_of, text
+from tests.server.rpc.messages import config, converse, kinds, listen, refused, rest_of, text, unheard
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -87,8 +87,8 @@ async def test_keys(launch: Launch) -> None:
         assert (await running.voices.ListVoices(pb.ListVoicesRequest(), metadata=metadata)).voices
     for wrong in (None, (("authorization", f"Basic {key}"),), (("x-api-key", key + "x"),), (("authorization", "Bearer "),)):
         for answers in (
-            converse(running.speech.Synthesize, config(), metadata=wrong),
-            converse(running.transcription.Transcribe, listen(), metadata=wrong),
+            unheard(running.speech.Synthesize, metadata=wrong),
+            unheard(running.transcription.Transcribe, metadata=wrong),
             running.voices.ListVoices(pb.ListVoicesRequest(), metadata=wrong),
         ):
             code, message, _ = await refused(answers)
@@ -113,11 +113,10 @@ async def test_token_stands_for_its_key_where_it_is_granted(launch: Launch) -> N
                 ("tts", running.speech.Synthesize, config()),
                 ("stt", running.transcription.Transcribe, listen()),
             ):
-                answers = converse(method, request, metadata=metadata)
                 if grant in grants:
-                    assert kinds(await answers) == ["done"]
+                    assert kinds(await converse(method, request, metadata=metadata)) == ["done"]
                 else:
-                    code, message, _ = await refused(answers)
+                    code, message, _ = await refused(unheard(method, metadata=metadata))
                     assert code == grpc.StatusCode.PERMISSION_DENIED
                     assert f"allows {grants[0]}" in message
             code, message, _ = await refused(running.voices.ListVoices(pb.ListVoicesRequest(), metadata=metadata))
@@ -134,7 +133,7 @@ async def test_token_sees_what_its_key_owns(launch: Launch) -> None:
         for metadata in carried(credential):
             asked = config(pronunciation_dict_id=dictionary.id)
             assert kinds(await converse(running.speech.Synthesize, asked, metadata=metadata)) == ["done"]
-    code, _, _ = await refused(converse(running.speech.Synthesize, config(), metadata=carried(another)[0]))
+    code, _, _ = await refused(unheard(running.speech.Synthesize, metadata=carried(another)[0]))
     assert code == grpc.StatusCode.UNAUTHENTICATED
 
 
@@ -148,10 +147,10 @@ async def test_token_ends_with_its_time_and_with_its_key(launch: Launch, monkeyp
     with monkeypatch.context() as later:
         now_s = time.time()
         later.setattr("server.storage.authentication.time.time", lambda: now_s + 3600)
-        code, message, _ = await refused(converse(running.speech.Synthesize, config(), metadata=metadata))
+        code, message, _ = await refused(unheard(running.speech.Synthesize, metadata=metadata))
         assert (code, "expired" in message) == (grpc.StatusCode.UNAUTHENTICATED, True)
     assert running.keys.revoke(key.id)
-    code, message, _ = await refused(converse(running.speech.Synthesize, config(), metadata=metadata))
+    code, message, _ = await refused(unheard(running.speech.Synthesize, metadata=metadata))
     assert (code, "not valid" in message) == (grpc.StatusCode.UNAUTHENTICATED, True)
 
 
@@ -164,7 +163,7 @@ async def test_forged_tokens_and_the_order_of_carriers(launch: Launch, tmp_path:
     another = AccessTokens(tmp_path / "another.json").create(key.id, ["tts"], 60)
     for forged in (f"{header}.{more}.{signature}", f"{header}.{claims}", "..", another):
         for metadata in (*carried(forged), (("authorization", f"Bearer {forged}"), ("x-api-key", plain))):
-            code, _, _ = await refused(converse(running.speech.Synthesize, config(), metadata=metadata))
+            code, _, _ = await refused(unheard(running.speech.Synthesize, metadata=metadata))
             assert code == grpc.StatusCode.UNAUTHENTICATED
     first_counts = (("authorization", f"Bearer {plain}"), ("authorization", "Bearer wrong"), ("x-api-key", "wrong"))
     assert kinds(await converse(running.speech.Synthesize, config(), metadata=first_counts)) == ["done"]
@@ -173,7 +172,7 @@ async def test_forged_tokens_and_the_order_of_carriers(launch: Launch, tmp_path:
 async def test_a_key_on_file_makes_keys_required_on_loopback_too(running: Running) -> None:
     assert kinds(await converse(running.speech.Synthesize, config())) == ["done"]
     running.keys.create("test")
-    code, _, _ = await refused(converse(running.speech.Synthesize, config()))
+    code, _, _ = await refused(unheard(running.speech.Synthesize))
     assert code == grpc.StatusCode.UNAUTHENTICATED
 
 
