@@ -89,7 +89,7 @@ def import_bundle(store: ModelStore, path: Path, staging: Path) -> InstalledMode
         try:
             known[manifest.family].check(prepared)
         except UnusableSource as error:
-            raise ModelStoreError(f"{path}: {error}") from None
+            raise ModelStoreError(str(error).replace(str(prepared), str(path))) from None
         return store.commit(manifest.model_copy(update={"installed_at": datetime.now(UTC)}), prepared)
     finally:
         shutil.rmtree(prepared, ignore_errors=True)

@@ -135,7 +135,8 @@ def install(
             converted = recognised.importer.convert(read, prepared, siblings)
             facts = recognised.importer.check(prepared)
         except UnusableSource as error:
-            raise ModelStoreError(str(error)) from None
+            # What the user knows is where the files came from.
+            raise ModelStoreError(str(error).replace(str(prepared), origin.reference)) from None
         _write_licence(prepared, source, licence_text)
         manifest = _manifest(name, recognised, read, prepared, converted, facts, origin, licence)
         return store.commit(manifest, prepared)

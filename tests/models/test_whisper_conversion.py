@@ -157,7 +157,11 @@ def test_what_a_folder_lacks_is_completed_and_said(tmp_path: Path) -> None:
 def test_what_a_folder_states_is_kept(tmp_path: Path) -> None:
     source = write_huggingface(tmp_path / "source", small_whisper())
     edit_json(source / "generation_config.json", suppress_tokens=[], alignment_heads=[[1, 1]], is_multilingual=False)
-    (source / "processor_config.json").write_text(json.dumps({"feature_extractor": {"feature_size": 80, "hop_length": 320}}))
+    inner = {"feature_size": 80, "hop_length": 320, "n_fft": 512}
+    (source / "processor_config.json").write_text(json.dumps({"feature_extractor": inner}))
+    with pytest.raises(UnusableSource, match=r"preprocessor_config\.json: missing or not an integer: sampling_rate"):
+        convert(source, tmp_path / "incomplete")
+    (source / "processor_config.json").write_text(json.dumps({"feature_extractor": {**inner, "sampling_rate": 16_000}}))
     convert(source, tmp_path / "rest")
     generation = json.loads((tmp_path / "rest/generation_config.json").read_text())
     assert generation["suppress_tokens"] == []  # "all may be written", which is something else than not saying

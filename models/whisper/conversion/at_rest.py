@@ -15,8 +15,9 @@ from torch import Tensor
 
 from models.importing import ModelFacts, UnusableSource
 from models.weights import WeightsError, read_tensors, save_weights
-from models.whisper.config import WhisperConfig, read_config
+from models.whisper.config import WhisperConfig
 from models.whisper.conversion import published
+from models.whisper.model import read_checkpoint
 from models.whisper.network import Whisper
 from models.whisper.tokenizer import WhisperTokenizer
 
@@ -158,30 +159,28 @@ def _not_written(tokenizer: WhisperTokenizer) -> set[int]:
 
 
 def check(folder: Path) -> ModelFacts:
-    """Whether `models.whisper` can load this folder, without reading its weights into memory: configuration, tokenizer,
-    names and shapes of all tensors.
+    """Whether `models.whisper` can load this folder, without reading its weights into memory: the small files by the loader's
+    own reader, names and shapes of all tensors.
 
     Raises UnusableSource naming the file.
     """
     try:
-        config = read_config(folder)
         tokenizer = WhisperTokenizer(folder / TOKENIZER)
+        checkpoint = read_checkpoint(folder, tokenizer)
     except (ValueError, OSError) as error:
         raise UnusableSource(str(error)) from None
+    config = checkpoint.config
     if tokenizer.end >= config.vocab_size or tokenizer.no_timestamps >= config.vocab_size:
         raise UnusableSource(f"{folder / TOKENIZER}: its tokens go beyond the vocabulary of {config.vocab_size}")
-    shown = read_json(folder / FEATURES)
-    if shown.get("feature_size") != config.num_mel_bins:
-        raise UnusableSource(f"{folder / FEATURES}: feature_size {shown.get('feature_size')} is not {config.num_mel_bins}")
-    parameters = _check_tensors(folder / WEIGHTS, config)
-    generation = read_json(folder / GENERATION)
-    heads = generation.get("alignment_heads") or []
-    wrong = [[layer, head] for layer, head in heads if layer >= config.decoder_layers or head >= config.decoder_attention_heads]
+    wrong = [
+        [layer, head]
+        for layer, head in checkpoint.alignment_heads
+        if layer >= config.decoder_layers or head >= config.decoder_attention_heads
+    ]
     if wrong:
         raise UnusableSource(f"{folder / GENERATION}: alignment_heads {wrong} do not exist in this decoder")
-    languages = generation.get("lang_to_id")
-    codes = {code.strip("<|>") for code in languages} if isinstance(languages, dict) else {"en"}
-    return ModelFacts(tuple(sorted(codes)), parameters, int(shown.get("sampling_rate", _SAMPLE_RATE_HZ)))
+    parameters = _check_tensors(folder / WEIGHTS, config)
+    return ModelFacts(tuple(sorted(checkpoint.language_tokens)) or ("en",), parameters, checkpoint.features.sample_rate_hz)
 
 
 def _check_tensors(path: Path, config: WhisperConfig) -> int:

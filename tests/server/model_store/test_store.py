@@ -189,6 +189,17 @@ def test_bad_names_and_paths_are_refused_before_anything_is_read(
     assert not store.folder.exists()
 
 
+def test_a_field_that_is_missing_is_named_in_the_file_that_was_given(
+    store: ModelStore, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features = source / "preprocessor_config.json"
+    content = json.loads(features.read_text())
+    del content["hop_length"]
+    features.write_text(json.dumps(content))
+    assert f"{features}: missing or not an integer: hop_length" in refused(capsys, "import", source, "--name", "tiny")
+    assert nothing_installed(store)
+
+
 def test_a_truncated_source_leaves_nothing(store: ModelStore, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = source / "model.safetensors"
     os.truncate(weights, weights.stat().st_size - 5)
