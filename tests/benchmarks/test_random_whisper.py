@@ -31,7 +31,7 @@ def test_every_window_has_as_many_tokens_in_the_order_of_time(ears: Recognizer, 
     assert starts_s == sorted(starts_s)
     said_s = [min(0.4 * place, seconds) for place in range(TOKENS)]
     assert np.abs(np.array(starts_s) - said_s).max() < 0.5
-    prefix = " ".join(word.word for word in heard.words[:4])
+    prefix = "".join(word.word for word in heard.words[:4])
     assert ears.step([RecognitionWindow(pcm, prefix=prefix)])[0].text == heard.text
 
 
