@@ -20,6 +20,7 @@ from models.speech import (
     SampleSpan,
     SpeechFrames,
     SynthesizerInfo,
+    Times,
     Utterance,
 )
 from models.voices import EMBEDDING_SIZE, ClonedVoice, Record, Voice, VoiceMaker
@@ -162,15 +163,17 @@ class _ReaderSlot:
     ready: Pcm | None = None
     prefilled: int = 0
     """Steps of the first utterance that gave nothing."""
+    given: int = 0
+    """Samples since it was admitted."""
 
 
 class FakeReader:
-    """Another family: reads text, gives no times, draws its samples by a seed, and begins each utterance with steps that give
-    nothing. Ten milliseconds of noise for each character."""
+    """Another family: reads text, draws its samples by a seed, and begins each utterance with steps that give nothing. Ten
+    milliseconds of noise for each character. It gives no times, or those of words with the last samples of an utterance."""
 
-    def __init__(self, *, max_slots: int = 4) -> None:
+    def __init__(self, *, max_slots: int = 4, times: Times = "none") -> None:
         self.info = SynthesizerInfo(
-            "reader", READER_RATE_HZ, ("en", "ja"), max_slots, "cpu", (CLEO, DAI), reads="text", times="none",
+            "reader", READER_RATE_HZ, ("en", "ja"), max_slots, "cpu", (CLEO, DAI), reads="text", times=times,
             controls=frozenset(("emotion", "instructions")), sampling={"temperature": (0.0, 2.0)},
         )  # fmt: skip
         self.read: list[tuple[Utterance, Generation]] = []
@@ -207,11 +210,23 @@ class FakeReader:
             return SpeechFrames(nothing, None, 0)
         size = READER_RATE_HZ * 80 // 1000
         pcm, slot.ready = slot.ready[:size], slot.ready[size:]
-        ended = not len(slot.ready)
-        if ended:
-            slot.queue.popleft()
-            slot.ready, slot.prefilled = None, 0
-        return SpeechFrames(pcm, None, int(ended))
+        slot.given += len(pcm)
+        if len(slot.ready):
+            return SpeechFrames(pcm, None, 0)
+        said, slot.ready, slot.prefilled = slot.queue.popleft(), None, 0
+        times = word_spans(said, slot.given) if self.info.times == "words" else None
+        return SpeechFrames(pcm, times, 1)
+
+
+def word_spans(utterance: Utterance, end_samples: int) -> tuple[SampleSpan, ...]:
+    """Of an utterance without a pause that ends there: each word with the space before it."""
+    letter = READER_RATE_HZ // 100
+    at = end_samples - len(utterance.text) * letter
+    spans = []
+    for count, word in enumerate(utterance.text.split()):
+        start, at = at, at + (len(word) + (count > 0)) * letter
+        spans.append(SampleSpan(start, at))
+    return tuple(spans)
 
 
 def read_aloud(utterance: Utterance, voice: Voice, generation: Generation) -> Pcm:

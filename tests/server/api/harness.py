@@ -30,7 +30,7 @@ from server.storage.keys import KeyStore
 from server.storage.own_voices import OwnVoices
 from server.storage.pronunciations import PronunciationStore
 from server.storage.voices import VoiceStore
-from tests.fakes import ANNA, BERT, MAKERS, FakeCloner, FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
+from tests.fakes import ANNA, MAKERS, FakeCloner, FakeDetector, FakeFrontEnd, FakeReader, FakeRecognizer, FakeSynthesizer
 
 RAW = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 24000}
 VERSIONS = ("2024-06-10", "2024-11-13", "2025-04-16", "2025-11-04", "2026-03-01", "2026-08-14", "2031-01-01")
@@ -47,17 +47,28 @@ class ApiServer:
     """A running server; its engine may be looked at from the test's thread."""
 
     def __init__(
-        self, settings: Settings, *, synthesizer: FakeSynthesizer, recognizer: FakeRecognizer, behind_gateway: bool = False
+        self,
+        settings: Settings,
+        *,
+        synthesizer: FakeSynthesizer,
+        recognizer: FakeRecognizer,
+        reader: FakeReader | None = None,
+        behind_gateway: bool = False,
     ) -> None:
-        """``behind_gateway``: the API layers reach the engine through a Unix socket, as in a gateway."""
+        """``reader`` is a second model that speaks. ``behind_gateway``: the API layers reach the engine through a Unix socket,
+        as in a gateway."""
         self.settings = settings
         self.synthesizer = synthesizer
+        self.synthesizers: dict[str, FakeSynthesizer | FakeReader] = {"fake": synthesizer}
+        if reader is not None:
+            self.synthesizers["reader"] = reader
         self.recognizer = recognizer
         self._behind_gateway = behind_gateway
         self.engine_service: EngineService | None = None
         self.cloner = FakeCloner()
         self.metrics = Metrics()
         self.keys = KeyStore(settings.data_dir / "keys.json")
+        self.own_voices = OwnVoices(settings.data_dir / "voices")
         self.port = 0
         self._server: uvicorn.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -94,7 +105,7 @@ class ApiServer:
     def wait_idle(self, within_s: float = WAIT_S) -> float:
         """Wait until no session is open and no slot is taken; gives the seconds it took."""
         start_s = time.perf_counter()
-        while self.engine.snapshot().open_sessions or self.synthesizer.slots_in_use:
+        while self.engine.snapshot().open_sessions or any(model.slots_in_use for model in self.synthesizers.values()):
             assert time.perf_counter() - start_s < within_s, f"still busy: {self.engine.snapshot()}"
             time.sleep(0.002)
         return time.perf_counter() - start_s
@@ -107,16 +118,17 @@ class ApiServer:
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self.engine = Engine(
-            synthesizers={"fake": self.synthesizer},
+            synthesizers=self.synthesizers,
             recognizers={"fake_recognizer": self.recognizer},
             detector=FakeDetector(),
             front_end=FakeFrontEnd(),
             limits=self.settings.limits,
             metrics=self.metrics,
         )
+        stock = [voice for model in self.synthesizers.values() for voice in model.info.voices]
         voices, catalog = (
-            VoiceStore([ANNA, BERT], OwnVoices(self.settings.data_dir / "voices"), MAKERS),
-            build_catalog(["fake"], ["fake_recognizer"], {}),
+            VoiceStore(stock, self.own_voices, MAKERS),
+            build_catalog(list(self.synthesizers), ["fake_recognizer"], {}),
         )
         pronunciations = PronunciationStore(self.settings.data_dir / "pronunciations")
         face, cloning = await self._started_engine(Cloning(lambda: self.cloner, FakeDetector()))
@@ -161,6 +173,7 @@ def serving(
     limits: Limits | None = None,
     synthesizer: FakeSynthesizer | None = None,
     recognizer: FakeRecognizer | None = None,
+    reader: FakeReader | None = None,
     behind_gateway: bool = False,
     **settings: Any,
 ) -> Iterator[ApiServer]:
@@ -168,7 +181,7 @@ def serving(
     chosen = Settings(data_dir=data_dir, limits=limits or Limits(), **settings)
     server = ApiServer(
         chosen, synthesizer=synthesizer or FakeSynthesizer(), recognizer=recognizer or FakeRecognizer(),
-        behind_gateway=behind_gateway,
+        reader=reader, behind_gateway=behind_gateway,
     )  # fmt: skip
     server.start()
     try:

@@ -22,7 +22,7 @@ from server.storage.keys import KeyStore
 from server.storage.own_voices import OwnVoices
 from server.storage.pronunciations import PronunciationStore
 from server.storage.voices import VoiceStore
-from tests.fakes import MAKERS, FakeCloner, FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer
+from tests.fakes import MAKERS, FakeCloner, FakeDetector, FakeFrontEnd, FakeReader, FakeRecognizer, FakeSynthesizer
 
 
 class Running:
@@ -31,10 +31,11 @@ class Running:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.settings = Settings(**settings)
         self.synthesizer = FakeSynthesizer(max_slots=self.settings.limits.max_speech_sessions)
+        self.reader = FakeReader()
         self.recognizer = FakeRecognizer()
         self.metrics = Metrics()
         self.engine = Engine(
-            synthesizers={"fake": self.synthesizer},
+            synthesizers={"fake": self.synthesizer, "reader": self.reader},
             recognizers={"fake_recognizer": self.recognizer},
             detector=FakeDetector(),
             front_end=FakeFrontEnd(),
@@ -42,8 +43,8 @@ class Running:
             metrics=self.metrics,
         )
         self.keys = KeyStore(folder / "keys.json")
-        voices = VoiceStore(self.synthesizer.info.voices, OwnVoices(folder / "voices"), MAKERS)
-        catalog = build_catalog(["fake"], ["fake_recognizer"], {})
+        voices = VoiceStore([*self.synthesizer.info.voices, *self.reader.info.voices], OwnVoices(folder / "voices"), MAKERS)
+        catalog = build_catalog(["fake", "reader"], ["fake_recognizer"], {})
         self.pronunciations = PronunciationStore(folder / "pronunciations")
         cloning = Cloning(FakeCloner, FakeDetector())
         services = Services(self.engine, voices, catalog, self.keys, self.settings, self.metrics, self.pronunciations, cloning)

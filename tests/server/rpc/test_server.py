@@ -17,7 +17,7 @@ from server.config import ConfigError
 from server.pb import speech_pb2 as pb
 from server.requests.speech import Replacement
 from server.storage.access_tokens import AccessTokens
-from tests.fakes import ANNA, BERT
+from tests.fakes import ANNA, BERT, CLEO, DAI
 from tests.server.rpc.conftest import Launch, Running
 from tests.server.rpc.messages import config, converse, kinds, listen, refused, rest_of, text, unheard
 
@@ -65,8 +65,10 @@ async def test_voices(running: Running) -> None:
     assert [(voice.id, voice.name, voice.gender) for voice in answer.voices] == [
         (ANNA.id, "Anna", "feminine"),
         (BERT.id, "Bert", "masculine"),
+        (CLEO.id, "Cleo", "feminine"),
+        (DAI.id, "Dai", "masculine"),
     ]
-    assert len((await running.voices.ListVoices(pb.ListVoicesRequest(language="en"))).voices) == 2
+    assert len((await running.voices.ListVoices(pb.ListVoicesRequest(language="en"))).voices) == 3
     british = await running.voices.ListVoices(pb.ListVoicesRequest(language="en_GB"))
     assert [(voice.name, voice.language, voice.locale) for voice in british.voices] == [("Bert", "en", "en-GB")]
     code, message, trailing = await refused(running.voices.ListVoices(pb.ListVoicesRequest(language="tlh")))

@@ -5,11 +5,12 @@ import grpc
 import numpy as np
 import pytest
 
+from models.speech import Generation, Utterance
 from server.audio.files import decode_file
 from server.pb import speech_pb2 as pb
 from server.requests.audio_format import AudioFormat
 from server.requests.speech import Replacement
-from tests.fakes import ANNA, BERT
+from tests.fakes import ANNA, BERT, CLEO, READER_RATE_HZ, read_aloud
 from tests.server.rpc.conftest import Launch, Running
 from tests.server.rpc.messages import CANCEL, FLUSH, config, converse, kinds, refused, rest_of, sound, spoken, text
 
@@ -239,3 +240,16 @@ async def test_a_client_that_never_reads_loses_its_slot_and_disturbs_nobody(laun
     await running.until_free()
     code, _, _ = await refused(rest_of(call))
     assert code == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_a_model_that_reads_text_and_samples(running: Running) -> None:
+    audio = pb.AudioFormat(container=pb.CONTAINER_RAW, encoding=pb.ENCODING_PCM_F32LE, sample_rate=READER_RATE_HZ)
+    asked = config(
+        model="reader", voices=[pb.VoiceShare(voice=CLEO.id)], audio=audio, seed=8, sampling={"temperature": 0.5},
+        instructions="Softly.",
+    )  # fmt: skip
+    responses = await converse(running.speech.Synthesize, asked, text("Hello there. "), FLUSH, text("Bye."))
+    generation = Generation(8, {"temperature": 0.5}, "Softly.")
+    wanted = [read_aloud(Utterance(said), CLEO, generation) for said in ("Hello there.", "Bye.")]
+    np.testing.assert_array_equal(spoken(responses), np.concatenate(wanted))
+    assert [kind for kind in kinds(responses) if kind != "audio"] == ["flushed", "done"]

@@ -7,7 +7,7 @@ import pytest
 
 from server.pb import speech_pb2 as pb
 from server.requests.speech import MAX_TRANSCRIPT_CHARS
-from tests.fakes import ANNA
+from tests.fakes import ANNA, CLEO
 from tests.server.rpc.conftest import Running
 from tests.server.rpc.messages import config, converse, kinds, refused, text
 
@@ -40,6 +40,23 @@ BAD_CONFIGS: list[tuple[dict[str, Any], grpc.StatusCode, str, str]] = [
     ({"pronunciation_dict_id": "pdict_x"}, NOT_FOUND, "config.pronunciation_dict_id", "you have none yet"),
     ({"max_buffer_delay_ms": 5001}, INVALID, "config.max_buffer_delay_ms", "0 to 5000"),
     ({"normalization": "some"}, INVALID, "config.normalization", "auto"),
+]
+
+
+READER = {"model": "reader", "voices": [pb.VoiceShare(voice=CLEO.id)]}
+BAD_CONFIGS += [
+    ({**READER, **changes}, INVALID, field, accepted)
+    for changes, field, accepted in (
+        ({"times": pb.WantedTimes(words=True)}, "config.times", "gives no times of words"),
+        ({"times": pb.WantedTimes(normalized_words=True)}, "config.times", "gives no times of words"),
+        ({"times": pb.WantedTimes(phonemes=True)}, "config.times.phonemes", "gives no times of phonemes"),
+        ({"controls": pb.Controls(speed=1.2)}, "config.controls.speed", "emotion, instructions"),
+        ({"controls": pb.Controls(pitch_semitones=1)}, "config.controls.pitch_semitones", "emotion, instructions"),
+        ({"sampling": {"temperature": 3.0}}, "config.sampling", "0 to 2"),
+        ({"instructions": "a" * 2001}, "config.instructions", "at most 2000"),
+        ({"normalization": "off"}, "config.normalization", "leave it out"),
+        ({"voices": [ANNA_SHARE]}, "config.voices", CLEO.id),
+    )
 ]
 
 

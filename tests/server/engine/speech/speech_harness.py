@@ -6,19 +6,19 @@ from collections.abc import Callable
 import numpy as np
 
 from models.audio import Pcm
-from models.speech import Utterance
+from models.speech import Synthesizer, Utterance
 from server.config import Limits
 from server.engine.engine import Engine
 from server.engine.speech.stream import SpeechStream
 from server.engine.speech.text_feed import read_whole
 from server.metrics import Metrics
 from server.requests.speech import SpeechEvent, SpeechRequest, SpokenAudio
-from tests.fakes import ANNA, FakeDetector, FakeFrontEnd, FakeRecognizer, FakeSynthesizer, render
+from tests.fakes import ANNA, FakeDetector, FakeFrontEnd, FakeRecognizer, render
 
 
-def build(model: FakeSynthesizer, **limits: float) -> Engine:
+def build(model: Synthesizer, **limits: float) -> Engine:
     return Engine(
-        synthesizers={"fake": model},
+        synthesizers={model.info.family: model},
         recognizers={"fake": FakeRecognizer()},
         detector=FakeDetector(),
         front_end=FakeFrontEnd(),
