@@ -98,6 +98,8 @@ class RecognizerInfo:
     windows: WindowPolicy = WindowPolicy()
     engine: str = "torch"
     """What runs the network on the device, and with which numbers: "torch float32", "ctranslate2 int8"."""
+    weight_bytes: int = 0
+    """What the parameters and buffers take on the device."""
 
 
 class Recognizer(Protocol):

@@ -23,17 +23,24 @@ class UnknownFamily(ValueError):
 
 
 def load_synthesizer(
-    name: str, device: str, max_slots: int, voice_files: Sequence[Path] = (), cuda_graphs: bool = True
+    name: str,
+    device: str,
+    max_slots: int,
+    voice_files: Sequence[Path] = (),
+    cuda_graphs: bool = True,
+    folder: Path | None = None,
 ) -> Synthesizer:
     """Load a voice on a device ("cpu", "cuda", "cuda:1") with room for that many sessions at once.
 
     ``voice_files`` are weights of further voices of the same family, made from recordings. ``cuda_graphs``: whether its
-    steps may be recorded on a card (`models.cuda_graphs`); on the CPU it means nothing.
+    steps may be recorded on a card (`models.cuda_graphs`); on the CPU it means nothing. ``folder`` holds an installed model
+    of the family; None: the one in the package.
 
     Raises UnknownFamily, and whatever the family raises when its weights are missing or wrong.
     """
+    given = {} if folder is None else {"folder": folder}
     model: Synthesizer = _load(SYNTHESIZERS, name)(
-        device=device, max_slots=max_slots, voice_files=voice_files, cuda_graphs=cuda_graphs
+        device=device, max_slots=max_slots, voice_files=voice_files, cuda_graphs=cuda_graphs, **given
     )
     return model
 

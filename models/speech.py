@@ -119,6 +119,8 @@ class SynthesizerInfo:
     """Those that it acts on; the others are refused where a request asks for them, and read over in markup."""
     sampling: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Numbers of its sampling that a request may set, such as ``temperature``, each with the range that is taken."""
+    weight_bytes: int = 0
+    """What the parameters and buffers take on the device."""
 
 
 class Synthesizer(Protocol):

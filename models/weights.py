@@ -85,6 +85,12 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no iterator)
 
 
+def tensor_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor of a safetensors file, by name; reads only its header. Raises as `read_metadata`."""
+    with _opened(path) as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 (no iterator)
+
+
 def load_weights(
     path: str | Path,
     module: nn.Module,
@@ -142,6 +148,13 @@ def load_weights(
         for target, parts in fitting:
             target.copy_(parts[0] if len(parts) == 1 else torch.cat(parts))
     return read_metadata(path)
+
+
+def weight_bytes(*modules: nn.Module) -> int:
+    """What the parameters and buffers take where they are, each storage counted once."""
+    tensors = [tensor for module in modules for tensor in (*module.parameters(), *module.buffers())]
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
+    return sum(storages.values())
 
 
 def _renamed(

@@ -74,6 +74,9 @@ class Limits(BaseModel):
     transcription_idle_s: float = Field(180.0, gt=0, description="An audio socket without a message for this long is closed.")
     max_upload_bytes: int = Field(512 * 1024 * 1024, ge=1024, description="Largest audio file taken by POST /stt.")
     max_upload_s: float = Field(3 * 3600.0, gt=0, description="Longest audio, in seconds, taken by POST /stt.")
+    max_model_load_s: float = Field(
+        10.0, ge=0, description="Requests wait for a model that comes back to memory if that takes at most so long; else 503."
+    )
     drain_s: float = Field(30.0, ge=0, description="At shutdown, how long running streams may finish.")
 
 
@@ -143,6 +146,9 @@ class Settings(BaseSettings):
         "auto",
         pattern=r"^(auto|torch|ctranslate2)$",
         description="What runs recognizers: torch, ctranslate2, or auto for the faster one on the device, timed at the start.",
+    )
+    model_idle_s: float = Field(
+        0.0, ge=0, description="A model without sessions for this long leaves memory, until it is asked for; 0: never."
     )
     log_level: str = Field("info", pattern=r"^(debug|info|warning|error)$", description="debug, info, warning or error.")
     limits: Limits = Field(default_factory=lambda: Limits(), description="Bounds per server.")

@@ -13,6 +13,7 @@ RequestTooLarge     413  INVALID_ARGUMENT      (none)
 UnsupportedMedia    415  INVALID_ARGUMENT      (none)
 Busy                429  RESOURCE_EXHAUSTED    concurrency_limited
 InternalError       500  INTERNAL              (none)
+ModelUnavailable    503  UNAVAILABLE           (none)
 ShuttingDown        503  UNAVAILABLE           (none)
 DeadlineExceeded    504  DEADLINE_EXCEEDED     (none)
 =================  ====  ====================  =====================
@@ -112,6 +113,15 @@ class Busy(DescantError):
 
 class InternalError(DescantError):
     """Something broke on our side; details go to the log, not to the client."""
+
+
+class ModelUnavailable(DescantError):
+    """The model is not in memory at the moment."""
+
+    http_status = 503
+    grpc_code = "UNAVAILABLE"
+    websocket_close = 1013
+    title = "Model unavailable"
 
 
 class ShuttingDown(DescantError):

@@ -1,7 +1,7 @@
 """Every metric of the server, in one list, on a registry of its own.
 
 Stages of time to first byte follow each other: ``text`` (request received to
-first segment of phones), ``queue`` (to a slot), ``first_step`` (to the start of
+first segment of phones), ``queue`` (to a slot), ``load`` (until a model is back in memory), ``first_step`` (to the start of
 the first step), ``first_audio`` (to its end), ``encode``, ``send``.
 """
 
@@ -16,7 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from server.requests.speech import StageTimes
 
-STAGES = ("text", "queue", "first_step", "first_audio", "encode", "send")
+STAGES = ("text", "queue", "load", "first_step", "first_audio", "encode", "send")
 
 FIRST_BYTE_BUCKETS_S = (
     0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -31,7 +31,15 @@ def stage_durations_s(times: StageTimes) -> dict[str, float]:
     Stages may overlap (text that comes late into a context that has a slot):
     each counts only what lies after all stages before it.
     """
-    marks = (times.text_ready_s, times.admitted_s, times.first_step_s, times.first_audio_s, times.encoded_s, times.sent_s)
+    marks = (
+        times.text_ready_s,
+        times.admitted_s,
+        times.loaded_s,
+        times.first_step_s,
+        times.first_audio_s,
+        times.encoded_s,
+        times.sent_s,
+    )
     durations = {}
     before_s = times.received_s
     for stage, mark_s in zip(STAGES, marks, strict=True):
@@ -64,6 +72,13 @@ class Metrics:
         self._queued = gauge("descant_queued_sessions", "Sessions that wait for a slot.")
         self._open = gauge("descant_open_sessions", "Sessions in all, also those that have nothing to say yet.")
         self._slots = gauge("descant_slots", "Slots of the model.")
+        by_model = partial(Gauge, labelnames=["model"], registry=registry, multiprocess_mode="mostrecent")
+        self._weights = by_model("descant_model_weight_bytes", "Parameters and buffers of the model on its device, now.")
+        self._grown = by_model(
+            "descant_model_load_growth_bytes",
+            "What the process, or use of the card, grew by as the model was loaded.",
+        )
+        self._load = by_model("descant_model_load_seconds", "What loading the model took the last time.")
         self._characters = Counter(
             "descant_characters", "Characters of text accepted for speech.", ["model"], registry=registry
         )
@@ -154,6 +169,13 @@ class Metrics:
         self._active.labels(kind, model).set(active)
         self._queued.labels(kind, model).set(queued)
         self._open.labels(kind, model).set(open)
+
+    def set_model(self, model: str, *, weight_bytes: int, grown_bytes: int, load_s: float | None = None) -> None:
+        """When a model was loaded, and with zeros when it left memory."""
+        self._weights.labels(model).set(weight_bytes)
+        self._grown.labels(model).set(grown_bytes)
+        if load_s is not None:
+            self._load.labels(model).set(load_s)
 
 
 def serve_metrics(metrics: Metrics, host: str, port: int) -> int:

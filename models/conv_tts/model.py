@@ -24,7 +24,7 @@ from models.phones import PHONES
 from models.speaking import say
 from models.speech import DEFAULT_GENERATION, Control, Generation, Phone, SampleSpan, SpeechFrames, SynthesizerInfo, Utterance
 from models.voices import Voice
-from models.weights import load_weights, read_metadata
+from models.weights import load_weights, read_metadata, weight_bytes
 
 WEIGHTS = "voice-en.safetensors"
 CONTROLS: frozenset[Control] = frozenset(("speed", "volume", "pitch", "pitch_range", "emotion"))
@@ -127,7 +127,8 @@ class ConvTtsSynthesizer:
         self._slots: dict[int, _Slot] = {}
         languages = tuple(sorted({voice.language for voice in voices}))
         self._info = SynthesizerInfo(
-            FAMILY, SAMPLE_RATE_HZ, languages, max_slots, device, voices, reads="phones", times="phones", controls=CONTROLS
+            FAMILY, SAMPLE_RATE_HZ, languages, max_slots, device, voices, reads="phones", times="phones", controls=CONTROLS,
+            weight_bytes=weight_bytes(self._network),
         )
 
     @torch.inference_mode()

@@ -23,7 +23,8 @@ class ConvTtsNetworks:
         first = next(iter(networks.values()))
         voices = tuple(voice for network in networks.values() for voice in network.info.voices)
         languages = tuple(sorted({voice.language for voice in voices}))
-        self._info = replace(first.info, languages=languages, voices=voices)
+        weight_bytes = sum(network.info.weight_bytes for network in networks.values())
+        self._info = replace(first.info, languages=languages, voices=voices, weight_bytes=weight_bytes)
 
     @property
     def info(self) -> SynthesizerInfo:

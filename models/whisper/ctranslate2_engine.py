@@ -6,17 +6,20 @@ checkpoint at rest.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import ctranslate2
 import numpy as np
 import torch
 
+from models.weights import tensor_shapes
 from models.whisper.checkpoint import Checkpoint
 from models.whisper.conversion.ctranslate2 import engine_files
 from models.whisper.decoding import DecodingTask
 from models.whisper.engine import Alignment, Decoded, Floats
 
+_BYTES = {"int8": 1, "float16": 2, "float32": 4}
 MEDIAN_WIDTH = 7
 """As OpenAI's and faster-whisper's word times."""
 
@@ -43,6 +46,7 @@ class CTranslate2Engine:
             files=engine_files(folder, checkpoint.alignment_heads),
         )
         self.description = f"ctranslate2 {compute_type}"
+        self.weight_bytes = _weight_bytes(folder, compute_type)
         self._names = {f"<|{name}|>": name for name in checkpoint.language_tokens}
         rules, vocabulary = checkpoint.rules, checkpoint.config.vocab_size
         never = () if rules.timestamps is not None else range(rules.end + 1, vocabulary)
@@ -138,6 +142,14 @@ def _longest(task: DecodingTask) -> int:
 def _on_cpu(view: ctranslate2.StorageView) -> Floats:
     on_cpu = view if view.device == "cpu" else view.to_device(ctranslate2.Device.cpu)
     return np.asarray(on_cpu if on_cpu.dtype == ctranslate2.DataType.float32 else on_cpu.to(ctranslate2.DataType.float32))
+
+
+def _weight_bytes(folder: Path, compute_type: str) -> int:
+    """CTranslate2 does not say: matrices in the numbers of the compute type, the rest in those of its activations."""
+    matrix, _, rest = compute_type.partition("_")
+    matrix_bytes, rest_bytes = _BYTES[matrix], _BYTES[rest or matrix.replace("int8", "float32")]
+    shapes = tensor_shapes(folder / "model.safetensors").values()
+    return sum(prod(shape) * (matrix_bytes if len(shape) == 2 else rest_bytes) for shape in shapes)
 
 
 def _parts(encoded: EncodedWindows, rows: Sequence[int]) -> list[tuple[list[int], ctranslate2.StorageView]]:

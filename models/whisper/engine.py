@@ -50,6 +50,8 @@ class Engine(Protocol[Encoded]):
 
     description: str
     """Engine and numbers: "torch float32"."""
+    weight_bytes: int
+    """What the weights take on the device."""
 
     def encode(self, mels: Sequence[Floats]) -> Encoded:
         """Log-mel windows, each [T, M] with its padding; T is even."""

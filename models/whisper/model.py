@@ -66,6 +66,7 @@ class WhisperRecognizer:
             detects_language=bool(self.checkpoint.language_tokens),
             windows=self.checkpoint.windows,
             engine=self.engine.description,
+            weight_bytes=self.engine.weight_bytes,
         )
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.weights import load_weights
+from models.weights import load_weights, weight_bytes
 from models.whisper.checkpoint import Checkpoint
 from models.whisper.decoding import DecodingTask, decode
 from models.whisper.engine import Alignment, Decoded, Floats
@@ -44,6 +44,7 @@ class TorchEngine:
         if not encodes:
             del self.network.model["encoder"]
         self.network.eval().requires_grad_(False).to(self._device, self._dtype)
+        self.weight_bytes = weight_bytes(self.network)
         watched = checkpoint.alignment_heads if checkpoint.policy.start_over_s is not None else ()
         self._decoder = IncrementalDecoder(self.network.decoder, watched)
 

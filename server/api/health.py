@@ -17,7 +17,11 @@ async def status(request: Request) -> JSONResponse:
             "kind": model.kind,
             "family": model.family,
             "device": model.device,
+            "engine": model.engine,
             "languages": list(model.languages),
+            "voices": len(model.voices),
+            "memory_bytes": model.weight_bytes if model.in_memory else 0,
+            "in_memory": model.in_memory,
         }
         for model in services.engine.models
     ]

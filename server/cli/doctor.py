@@ -91,7 +91,7 @@ def _models(settings: Settings) -> Finding:
     try:
         choice = choose_models(settings)
         for model in choice.speech:
-            found.append(f"{model.name} ({len(load_speech(settings, model, 'cpu', 1).info.voices)} voices)")
+            found.append(f"{model.name} ({len(load_speech(settings, model, 'cpu').info.voices)} voices)")
         for model in choice.recognition:
             found.append(f"{model.name} ({len(load_hearing(settings, model, 'cpu').info.languages)} languages)")
     except Exception as error:

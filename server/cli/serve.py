@@ -15,6 +15,7 @@ from rich.console import Console
 
 from server.config import Settings, load_settings, unknown_environment
 from server.engine.interface import ServedModel
+from server.model_store.errors import gigabytes
 from server.process.build import build, build_gateway
 from server.process.data_folder import key_store
 from server.process.listen import check_exposure, check_ports
@@ -113,7 +114,15 @@ def _describe(listening: Listening) -> dict[str, Any]:
 
 
 def _told(model: ServedModel) -> dict[str, Any]:
-    return {"name": model.name, "kind": model.kind, "family": model.family, "device": model.device}
+    return {
+        "name": model.name,
+        "kind": model.kind,
+        "family": model.family,
+        "device": model.device,
+        "engine": model.engine,
+        "memory_bytes": model.weight_bytes,
+        "languages": list(model.languages),
+    }
 
 
 def _print_json(where: dict[str, Any]) -> None:
@@ -138,7 +147,7 @@ def print_screen(settings: Settings, where: dict[str, Any]) -> None:
         f"  API keys              {keys}",
         "",
         *[
-            f"  {model['kind']:12} {model['name']:16} on {model['device']} as {few_ids(ids[model['name']])}"
+            f"  {model['kind']:12} {model['name']:16} {_where_it_runs(model)} as {few_ids(ids[model['name']])}"
             for model in where["models"]
         ],
         f"  voices       {', '.join(voice['name'] for voice in where['voices'])}  (`descant voices` shows ids)",
@@ -160,6 +169,12 @@ def _devices(settings: Settings, where: Mapping[str, Any]) -> str:
     counted = f", {threads} thread(s) per model" if threads and "cpu" in devices else ""  # a gateway alone does not know
     missing = " (no CUDA device found; `descant doctor` says why)" if devices == ["cpu"] and settings.device == "auto" else ""
     return f"{', '.join(devices)}{counted}{missing}"
+
+
+def _where_it_runs(model: Mapping[str, Any]) -> str:
+    facts = [model["engine"], gigabytes(model["memory_bytes"]) if model["memory_bytes"] else ""]
+    told = ", ".join(fact for fact in facts if fact)
+    return f"on {model['device']}{f' ({told})' if told else ''}"
 
 
 def _url_host(host: str) -> str:

@@ -169,7 +169,7 @@ def voices(as_json: AsJson = False) -> None:
 
     settings = load_settings()
     models = choose_models(settings).speech
-    stock = [voice for model in models for voice in load_speech(settings, model, "cpu", 1).info.voices]
+    stock = [voice for model in models for voice in load_speech(settings, model, "cpu").info.voices]
     store = VoiceStore(stock, own_voices(settings), load_voice_makers(stock)).of("")
     rows = [
         {"id": voice.id, "name": voice.name, "locale": voice.locale, "gender": voice.gender, "description": voice.description}

@@ -5,7 +5,7 @@ import itertools
 import logging
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.hearing import Recognizer, SpeechDetector
 from models.speech import Synthesizer
@@ -13,6 +13,7 @@ from server.engine.hearing.hearer import Hearer
 from server.engine.hearing.stream import TranscriptStream
 from server.engine.interface import ServedModel
 from server.engine.limits import EngineLimits
+from server.engine.on_demand import OnDemand, Residence
 from server.engine.speech.speaker import Speaker
 from server.engine.speech.stream import SpeechStream
 from server.engine.speech.text_feed import FrontEnd, TextCommand, TextFeed
@@ -97,6 +98,10 @@ class Engine:
             for name, model in recognizers.items()
         }
         self._owners: tuple[Speaker | Hearer, ...] = (*self._speakers.values(), *self._hearers.values())
+        on_demand = {
+            name: model for name, model in (*synthesizers.items(), *recognizers.items()) if isinstance(model, OnDemand)
+        }
+        self._residence = Residence(on_demand, clock)
 
     async def start(self) -> None:
         """Start all threads and warm the models; `ready` is true when this returns. Raises what a model raised."""
@@ -125,6 +130,7 @@ class Engine:
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
+        await self._residence.stop()
         await asyncio.sleep(0)
 
     @property
@@ -134,22 +140,26 @@ class Engine:
     @property
     def models(self) -> tuple[ServedModel, ...]:
         """The models, those that speak first, each kind in the order of the settings."""
-        return tuple(owner.served for owner in self._owners)
+        return tuple(replace(owner.served, in_memory=self._residence.in_memory(owner.name)) for owner in self._owners)
 
     def speak(self, request: SpeechRequest) -> SpeechStream:
-        """Open a context. Raises Busy (with retry_after_s) or ShuttingDown before anything is sent."""
+        """Open a context. Raises Busy, ModelUnavailable (with retry_after_s) or ShuttingDown before anything is sent."""
         self._refuse_unless_ready()
         speaker = self._speakers.get(request.model)
         if speaker is None:
             raise InvalidRequest.choice("model_id", request.model, sorted(self._speakers))
-        return speaker.open(request)
+        self._residence.call(request.model)
+        stream = speaker.open(request)
+        self._residence.time(request.model, stream.times)
+        return stream
 
     def transcribe(self, request: TranscriptionRequest) -> TranscriptStream:
-        """Open an audio stream. Raises Busy (with retry_after_s) or ShuttingDown before anything is taken."""
+        """Open an audio stream. Raises Busy, ModelUnavailable (with retry_after_s) or ShuttingDown before anything is taken."""
         self._refuse_unless_ready()
         hearer = self._hearers.get(request.model)
         if hearer is None:
             raise InvalidRequest.choice("model", request.model, sorted(self._hearers))
+        self._residence.call(request.model)
         return hearer.open(request)
 
     def snapshot(self) -> EngineSnapshot:
@@ -176,6 +186,7 @@ class Engine:
                 self._metrics.set_sessions(
                     model.kind, model.model, slots=model.slots, active=model.active, queued=model.queued, open=model.open
                 )
+            self._residence.look({owner.name: owner.open_sessions for owner in self._owners})
             for _ in range(SNAPSHOT_PERIODS):
                 asleep_s = self._clock()
                 await asyncio.sleep(LAG_PERIOD_S)

@@ -27,6 +27,12 @@ class ServedModel:
     """Of the audio that it gives or takes."""
     languages: tuple[str, ...]
     voices: tuple[Voice, ...] = ()
+    engine: str = ""
+    """What runs the network, where a family has more than one."""
+    weight_bytes: int = 0
+    """What its parameters and buffers take while it is in memory; 0 where the family does not say."""
+    in_memory: bool = True
+    """False while nobody has used it for long (setting model_idle_s); the next request calls it back."""
 
 
 class SpeechContext(Protocol):

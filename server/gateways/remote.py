@@ -188,6 +188,7 @@ class RemoteSpeech(_RemoteStream[SpeechEvent]):
         # Both processes read the same clock; what this one knows of encoding and sending stays.
         told: StageTimes = value_of(frame)
         self.times.admitted_s, self.times.text_ready_s = told.admitted_s, told.text_ready_s
+        self.times.loaded_s = told.loaded_s
         self.times.first_step_s, self.times.first_audio_s = told.first_step_s, told.first_audio_s
 
 

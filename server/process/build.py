@@ -79,7 +79,7 @@ def load_engine(settings: Settings, choice: ModelChoice, metrics: "Metrics") -> 
     from server.process.loading import load_models
     from server.text.frontend import TextFrontEnd
 
-    settings, synthesizers, recognizers = load_models(settings, choice)
+    settings, synthesizers, recognizers = load_models(settings, choice, metrics)
     infos = [model.info for model in synthesizers.values()]
     front_end = TextFrontEnd({voice.tongue for info in infos if info.reads == "phones" for voice in info.voices})
     detector = SileroDetector()

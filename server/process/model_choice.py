@@ -22,6 +22,8 @@ class ModelSource:
     family: str
     folder: Path | None
     """Where its files are; None: in the package."""
+    parameters: int = 0
+    """0 where that is not known beforehand, as of what is in the package, which is small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def _find(settings: Settings, name: str) -> ModelSource:
     if packaged is not None:
         return ModelSource(packaged.name, packaged.kind, packaged.family, None)
     installed = ModelStore(settings.models_dir).find(name)
-    return ModelSource(installed.name, installed.kind, installed.family, installed.folder)
+    return ModelSource(installed.name, installed.kind, installed.family, installed.folder, installed.manifest.parameters)
 
 
 def _names(settings: Settings, kind: ModelKind) -> list[str]:

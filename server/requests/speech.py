@@ -127,12 +127,14 @@ class StageTimes:
     """When one request passed each stage, as time.perf_counter() seconds; None until it did.
 
     The differences are the stages of time to first byte: text (received to its
-    first segment), queue (to a slot), first step, first audio, encode, send;
+    first segment), queue (to a slot), load, first step, first audio, encode, send;
     `server.metrics.stage_durations_s` computes them.
     """
 
     received_s: float
     admitted_s: float | None = None
+    loaded_s: float | None = None
+    """Only where the model had to come back to memory first."""
     text_ready_s: float | None = None
     first_step_s: float | None = None
     first_audio_s: float | None = None

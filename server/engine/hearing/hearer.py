@@ -44,7 +44,10 @@ class Hearer:
         self.sample_rate_hz = model.info.sample_rate_hz
         self._languages = model.info.languages
         self._detects_language = model.info.detects_language
-        self.served = ServedModel(name, "recognition", model.info.family, self.device, self.sample_rate_hz, self._languages)
+        self.served = ServedModel(
+            name, "recognition", model.info.family, self.device, self.sample_rate_hz, self._languages,
+            engine=model.info.engine, weight_bytes=model.info.weight_bytes,
+        )  # fmt: skip
         self._metrics = metrics
         self._ids = ids
         self._on_ended = on_ended

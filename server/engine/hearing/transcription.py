@@ -240,6 +240,10 @@ class Transcription:
         ]
         try:
             hypotheses = self._model.step(windows)
+        except DescantError as error:
+            for job in jobs:
+                self._end(job.hearing, error)
+            return
         except Exception:
             if len(jobs) == 1:
                 self._fail_one(jobs[0].hearing)

@@ -44,8 +44,9 @@ class Speaker:
         self.sample_rate_hz = model.info.sample_rate_hz
         self.voices = model.info.voices
         self.served = ServedModel(
-            name, "speech", model.info.family, self.device, self.sample_rate_hz, model.info.languages, self.voices
-        )
+            name, "speech", model.info.family, self.device, self.sample_rate_hz, model.info.languages, self.voices,
+            weight_bytes=model.info.weight_bytes,
+        )  # fmt: skip
         self._places = Places(self.slots + limits.max_queued_sessions, limits, "contexts")
         self._max_queue_s = limits.max_queue_s
         self._metrics = metrics

@@ -172,6 +172,8 @@ class Synthesis:
         """A model that raises for one session fails that session only."""
         try:
             work()
+        except DescantError as error:
+            self._end(state, error)
         except Exception:
             self._fail_one(state)
 

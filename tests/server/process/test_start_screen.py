@@ -11,8 +11,15 @@ from server.config import Settings
 _WHERE: dict[str, Any] = {
     "version": "1.2.3",
     "models": [
-        {"name": "conv_tts", "kind": "speech", "family": "conv_tts", "device": "cpu"},
-        {"name": "whisper-descant", "kind": "recognition", "family": "whisper", "device": "cpu"},
+        {"name": "conv_tts", "kind": "speech", "family": "conv_tts", "device": "cpu", "engine": "", "memory_bytes": 0},
+        {
+            "name": "whisper-descant",
+            "kind": "recognition",
+            "family": "whisper",
+            "device": "cpu",
+            "engine": "torch float32",
+            "memory_bytes": 5e6,
+        },
     ],
     "threads": 2,
     "url": "http://127.0.0.1:8080",
@@ -43,7 +50,7 @@ def test_the_screen_says_what_is_there_and_how_to_try_it(tmp_path: Path, capsys:
     assert "API keys              required" in text
     assert "TLS" not in text
     assert "speech       conv_tts         on cpu as sonic, sonic-latest, " in text
-    assert "recognition  whisper-descant  on cpu as ink-whisper, " in text
+    assert "recognition  whisper-descant  on cpu (torch float32, 5 MB) as ink-whisper, " in text
     assert "voices       Anna, Bert" in text
     assert "curl -sS -H 'X-API-Key: YOUR_KEY' http://127.0.0.1:8080/tts/bytes" in text
     assert '"voice":"a-voice"' in text
