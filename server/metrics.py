@@ -67,18 +67,7 @@ class Metrics:
         self._errors = Counter(
             "descant_errors", "Requests that ended in an error, by status.", ["kind", "code"], registry=registry
         )
-        gauge = partial(Gauge, labelnames=["kind", "model"], registry=registry, multiprocess_mode="mostrecent")
-        self._active = gauge("descant_active_sessions", "Sessions that hold a slot.")
-        self._queued = gauge("descant_queued_sessions", "Sessions that wait for a slot.")
-        self._open = gauge("descant_open_sessions", "Sessions in all, also those that have nothing to say yet.")
-        self._slots = gauge("descant_slots", "Slots of the model.")
-        by_model = partial(Gauge, labelnames=["model"], registry=registry, multiprocess_mode="mostrecent")
-        self._weights = by_model("descant_model_weight_bytes", "Parameters and buffers of the model on its device, now.")
-        self._grown = by_model(
-            "descant_model_load_growth_bytes",
-            "What the process, or use of the card, grew by as the model was loaded.",
-        )
-        self._load = by_model("descant_model_load_seconds", "What loading the model took the last time.")
+        self._add_gauges(registry)
         self._characters = Counter(
             "descant_characters", "Characters of text accepted for speech.", ["model"], registry=registry
         )
@@ -118,6 +107,21 @@ class Metrics:
         self._loop_lag = Histogram(
             "descant_event_loop_lag_seconds", "How late the event loop woke.", buckets=FIRST_BYTE_BUCKETS_S, registry=registry
         )
+
+    def _add_gauges(self, registry: CollectorRegistry) -> None:
+        """What a model is like at the moment."""
+        gauge = partial(Gauge, registry=registry, multiprocess_mode="mostrecent")
+        self._active = gauge("descant_active_sessions", "Sessions that hold a slot.", ["kind", "model"])
+        self._queued = gauge("descant_queued_sessions", "Sessions that wait for a slot.", ["kind", "model"])
+        self._open = gauge(
+            "descant_open_sessions", "Sessions in all, also those that have nothing to say yet.", ["kind", "model"]
+        )
+        self._slots = gauge("descant_slots", "Slots of the model.", ["kind", "model"])
+        self._weights = gauge("descant_model_weight_bytes", "Parameters and buffers of the model on its device.", ["model"])
+        self._grown = gauge(
+            "descant_model_load_growth_bytes", "What the process, or use of the card, grew by at the last load.", ["model"]
+        )
+        self._load = gauge("descant_model_load_seconds", "What loading the model took the last time.", ["model"])
 
     def record_audio_sent(self, times: StageTimes, model: str) -> None:
         """To be called after each audio that went to a client; the first of a request completes its stage times."""

@@ -127,7 +127,15 @@ class ConvTtsSynthesizer:
         self._slots: dict[int, _Slot] = {}
         languages = tuple(sorted({voice.language for voice in voices}))
         self._info = SynthesizerInfo(
-            FAMILY, SAMPLE_RATE_HZ, languages, max_slots, device, voices, reads="phones", times="phones", controls=CONTROLS,
+            FAMILY,
+            SAMPLE_RATE_HZ,
+            languages,
+            max_slots,
+            device,
+            voices,
+            reads="phones",
+            times="phones",
+            controls=CONTROLS,
             weight_bytes=weight_bytes(self._network),
         )
 

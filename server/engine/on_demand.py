@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from models.hearing import Hypothesis, RecognitionWindow, Recognizer
 from models.speech import DEFAULT_GENERATION, Generation, SpeechFrames, Synthesizer, Utterance
 from models.voices import Voice
-from server.engine.worker import Clock
+from server.engine.worker import Clock, default_clock
 from server.errors import ModelUnavailable
 from server.requests.speech import StageTimes
 
@@ -51,6 +51,8 @@ class OnDemand(Generic[M]):
         self._on_left = on_left
         self._lock = threading.Lock()
         """Held while the model is loaded or dropped."""
+        self.waiting: list[StageTimes] = []
+        """Those of requests that wait for it, to be told when it is there."""
         self._failure: tuple[float, ModelUnavailable] | None = None
         """When loading failed last, and what is said of it."""
 
@@ -86,6 +88,9 @@ class OnDemand(Generic[M]):
             self._failure = time.monotonic(), unavailable
             raise unavailable from error
         self.load_s, self._failure = time.monotonic() - begin_s, None
+        waiting, self.waiting = self.waiting, []
+        for times in waiting:
+            times.loaded_s = default_clock()  # here, not on the event loop: there the first audio could come sooner
         return model
 
     def leave(self) -> bool:
@@ -181,10 +186,9 @@ class Residence:
             )
 
     def time(self, name: str, times: StageTimes) -> None:
-        """Note in ``times`` when a model that is being loaded is there."""
-        loading = self._loading.get(name)
-        if loading is not None:
-            loading[1].add_done_callback(lambda _: setattr(times, "loaded_s", self._clock()))
+        """Have noted in ``times`` when a model that is being loaded is there."""
+        if name in self._loading and not self._models[name].in_memory:
+            self._models[name].waiting.append(times)
 
     def look(self, open_sessions: Mapping[str, int]) -> None:
         """From time to time: send away who has been without sessions for long."""

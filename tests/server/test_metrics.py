@@ -30,14 +30,15 @@ def scrape(url: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     }
 
 
-TIMES = StageTimes(10.0, 10.003, 10.001, 10.004, 10.014, 10.0145, 10.015)
+TIMES = StageTimes(10.0, 10.002, 10.003, 10.001, 10.004, 10.014, 10.0145, 10.015)
 
 
 def test_stages_add_up_to_the_time_to_first_byte() -> None:
     durations_s = stage_durations_s(TIMES)
     assert tuple(durations_s) == STAGES
     assert durations_s["text"] == pytest.approx(0.001)
-    assert durations_s["queue"] == pytest.approx(0.002)
+    assert durations_s["queue"] == pytest.approx(0.001)
+    assert durations_s["load"] == pytest.approx(0.001)
     assert sum(durations_s.values()) == pytest.approx(0.015)
 
 
@@ -85,3 +86,16 @@ def test_two_servers_do_not_share_numbers() -> None:
     labels = {"kind": "speech", "model": "conv_tts"}
     assert one.registry.get_sample_value("descant_requests_total", labels) == 1
     assert two.registry.get_sample_value("descant_requests_total", labels) is None
+
+
+def test_memory_of_a_model_while_it_is_loaded(served: tuple[Metrics, str]) -> None:
+    metrics, url = served
+    label = (("model", "whisper-base"),)
+    metrics.set_model("whisper-base", weight_bytes=290_000_000, grown_bytes=310_000_000, load_s=0.5)
+    found = scrape(url)
+    assert found["descant_model_weight_bytes", label] == 290_000_000
+    assert found["descant_model_load_growth_bytes", label] == 310_000_000
+    metrics.set_model("whisper-base", weight_bytes=0, grown_bytes=0)
+    found = scrape(url)
+    assert found["descant_model_weight_bytes", label] == 0
+    assert found["descant_model_load_seconds", label] == 0.5
