@@ -133,7 +133,10 @@ class Synthesizer(Protocol):
         """Take a free slot (0 <= slot < max_slots) into use with a fresh state."""
 
     def feed(self, slot: int, utterance: Utterance) -> None:
-        """Queue an utterance, also while earlier ones are being spoken; its audio follows theirs without a seam."""
+        """Queue an utterance, also while earlier ones are being spoken; its audio follows theirs without a seam.
+
+        Every utterance ends some time: a model that could run on bounds itself.
+        """
 
     def step(self, slots: Sequence[int]) -> list[SpeechFrames]:
         """Advance the given slots by one chunk each, as one batch.

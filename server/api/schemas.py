@@ -192,7 +192,7 @@ class SpeechBody(Body):
             raise InvalidRequest("model_id: is required", field="model_id")
         model = services.catalog.speech_model(self.model_id)
         language = self._language(call.voices.languages())
-        voice = find_voice(self.voice, call.voices, language)
+        voice = find_voice(self.voice, call.voices, language, services.family_of(model))
         delay_ms = self.buffer_delay_ms()
         return SpeechRequest(
             model=model,

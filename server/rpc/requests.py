@@ -40,7 +40,7 @@ def speech_request(config: speech_pb2.SynthesisConfig, call: Call) -> SpeechRequ
     _require(config.model, "config.model", sorted(services.catalog.speech))
     model = services.catalog.speech_model(config.model)
     language = primary_language(config.language, call.voices.languages(), "config.language") if config.language else None
-    voice = _voice(config.voices, call, language)
+    voice = _voice(config.voices, call, language, services.family_of(model))
     if config.HasField("max_buffer_delay_ms"):
         given["max_buffer_delay_ms"] = _within(
             "config.max_buffer_delay_ms", config.max_buffer_delay_ms, MAX_BUFFER_DELAY_RANGE_MS
@@ -141,13 +141,14 @@ def input_encoding(config: speech_pb2.TranscriptionConfig) -> Encoding:
     return encoding
 
 
-def _voice(shares: Sequence[speech_pb2.VoiceShare], call: Call, language: str | None) -> Voice:
+def _voice(shares: Sequence[speech_pb2.VoiceShare], call: Call, language: str | None, family: str) -> Voice:
     store = call.voices
     field = "config.voices"
     _require(shares, field, [f"{voice.id} ({voice.name})" for voice in store.list()])
     if len(shares) > MAX_VOICE_SHARES:
         raise InvalidRequest(f"{field}: {len(shares)} voices were given; at most {MAX_VOICE_SHARES} are mixed", field=field)
-    parts = [(store.find(share.voice, language), share.weight if share.HasField("weight") else 1.0) for share in shares]
+    weights = [share.weight if share.HasField("weight") else 1.0 for share in shares]
+    parts = [(store.find(share.voice, language, family), weight) for share, weight in zip(shares, weights, strict=True)]
     return parts[0][0] if len(parts) == 1 else store.mix(parts)
 
 

@@ -118,8 +118,9 @@ class Voices:
         """Languages of the voices that the default voice's family makes from recordings, each with its usual locale."""
         return self.makers[self._voices[0].family].locales
 
-    def get(self, voice_id: str, language: str | None = None) -> Voice:
-        """The voice with this id, a stand-in for a well-known foreign id that speaks the language, or a mixture.
+    def get(self, voice_id: str, language: str | None = None, family: str | None = None) -> Voice:
+        """The voice with this id, a stand-in for a well-known foreign id, or a mixture. The stand-in is a voice of the family
+        that speaks the language, as far as there is one; any other voice is the one that was named.
 
         A mixture is written ``first:0.7+second:0.3`` with ids or names; weights are
         relative and 1 where absent. Raises VoiceNotFound with the accepted ids.
@@ -129,15 +130,15 @@ class Voices:
         if found is not None:
             return found
         if wanted in self._stand_ins:
-            return self._of_gender(self._stand_ins[wanted], language or self._voices[0].language)
+            return self._stand_in(self._stand_ins[wanted], language, family)
         if "+" in wanted:
             return self._mixture(wanted)
         listed = ", ".join(f"{voice.id} ({voice.name})" for voice in self._voices)
         raise VoiceNotFound(f"voice: no voice has the id {voice_id!r}; accepted values: {listed}", field="voice")
 
-    def find(self, text: str, language: str | None = None) -> Voice:
+    def find(self, text: str, language: str | None = None, family: str | None = None) -> Voice:
         """Like `get`, and takes a voice's name in any case too."""
-        return self._by_name.get(text.strip().lower()) or self.get(text, language)
+        return self._by_name.get(text.strip().lower()) or self.get(text, language, family)
 
     def mix(self, parts: Sequence[tuple[Voice, float]]) -> Voice:
         """One voice between several. Weights are relative, at least 0, with a positive sum.
@@ -185,9 +186,10 @@ class Voices:
             parts.append((self.find(match["voice"]), float(match["weight"] or 1.0)))
         return self.mix(parts)
 
-    def _of_gender(self, gender: str, language: str) -> Voice:
-        """The first voice of both, else of the language, else the first."""
-        able = [voice for voice in self._voices if voice.language == language] or self._voices
+    def _stand_in(self, gender: str, language: str | None, family: str | None) -> Voice:
+        """Of the family, the first voice of gender and language, else of the language, else the first."""
+        own = [voice for voice in self._voices if family in (None, voice.family)] or self._voices
+        able = [voice for voice in own if voice.language == (language or own[0].language)] or own
         return next((voice for voice in able if voice.gender == gender), able[0])
 
 

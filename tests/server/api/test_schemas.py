@@ -4,6 +4,7 @@ import json
 import math
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -29,7 +30,7 @@ from tests.fakes import ANNA, BERT, MAKERS
 from tests.server.api.harness import RAW, speech_body
 
 SERVICES = Services(
-    engine=cast(Any, None),
+    engine=cast(Any, SimpleNamespace(models=[SimpleNamespace(name="fake", family="fake")])),
     voices=VoiceStore([ANNA, BERT], OwnVoices(Path("unused")), MAKERS),
     catalog=build_catalog(["fake"], ["fake_recognizer"], {}),
     keys=KeyStore(Path("unused")),

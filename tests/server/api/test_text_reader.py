@@ -141,6 +141,11 @@ def test_voices_of_its_own_are_kept_with_records_that_nobody_reads(server: ApiSe
         assert httpx.delete(f"{server.url}/voices/{made.voice.id}").status_code == 204
 
 
+def test_a_well_known_id_is_answered_by_a_voice_of_the_model(server: ApiServer) -> None:
+    answer = httpx.post(server.url + "/tts/bytes", json=body(voice="f786b574-daa5-4673-aa0c-cbe3e8534c02"))
+    assert answer.content == aloud("Hello there.", "Good bye.")
+
+
 def test_its_voices_are_listed_and_its_languages_taken(server: ApiServer) -> None:
     listed = httpx.get(server.url + "/voices", params={"language": "ja"}).json()["data"]
     assert [voice["id"] for voice in listed] == [DAI.id]

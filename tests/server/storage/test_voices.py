@@ -9,7 +9,7 @@ from models.voices import Voice
 from server.errors import InvalidRequest, VoiceNotFound
 from server.storage.own_voices import OwnVoices
 from server.storage.voices import STAND_INS, Voices, VoiceStore
-from tests.fakes import ANNA, BERT, CLEO, MAKERS
+from tests.fakes import ANNA, BERT, CLEO, DAI, MAKERS
 
 
 def voices_of(*stock: Voice) -> Voices:
@@ -58,6 +58,15 @@ def test_a_stand_in_speaks_the_language_that_is_asked_for() -> None:
     assert store.get(jameson, "de") is store.get(katie, "de") is store.find(katie, "de") is german
     assert store.get(katie, "en") is ANNA
     assert store.get(BERT.id, "de") is BERT
+
+
+def test_a_stand_in_is_of_the_model_that_is_asked() -> None:
+    katie, jameson = "f786b574-daa5-4673-aa0c-cbe3e8534c02", "a5136bf9-224c-4d76-b823-52bd5efcffcc"
+    store = voices_of(ANNA, BERT, CLEO, DAI)
+    assert store.get(katie) is store.get(katie, family="fake") is store.get(katie, "ja", "fake") is ANNA
+    assert store.get(katie, "en", "reader") is store.get(jameson, None, "reader") is store.find(jameson, "en", "reader") is CLEO
+    assert store.get(katie, "ja", "reader") is store.get(jameson, "ja") is DAI
+    assert store.get(ANNA.id, "en", "reader") is ANNA
 
 
 def test_first_voice_of_a_locale_else_of_its_language_else_of_all() -> None:
