@@ -17,12 +17,13 @@ def steps_of(
     Requests take the slots from 0 on, which must be free, and step together until all of theirs has ended: a step
     without audio ends nothing.
     """
-    left = dict(enumerate(len(utterances) for _, utterances in requests))
-    for slot, (voice, utterances) in enumerate(requests):
-        model.admit(slot, voice, generation)
-        for utterance in utterances:
-            model.feed(slot, utterance)
+    left: dict[int, int] = {}
     try:
+        for slot, (voice, utterances) in enumerate(requests):
+            model.admit(slot, voice, generation)
+            left[slot] = len(utterances)
+            for utterance in utterances:
+                model.feed(slot, utterance)
         while speaking := [slot for slot, count in left.items() if count > 0]:
             given = dict(zip(speaking, model.step(speaking), strict=True))
             for slot, frames in given.items():

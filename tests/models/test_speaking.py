@@ -36,6 +36,10 @@ def test_slots_are_free_again_whatever_happens() -> None:
     with pytest.raises(ModelFault):
         say_together(model, [(ANNA, utterances_of("One.")), (ANNA, utterances_of("Zulu."))])
     assert model.slots_in_use == 0
+    reader = FakeReader(max_slots=1)
+    with pytest.raises(AssertionError):
+        say_together(reader, [(CLEO, [Utterance("One.")]), (ANNA, [Utterance("Of another family.")])])
+    assert reader.slots_in_use == 0
     steps = steps_of(model, [(ANNA, utterances_of("One two three."))])
     next(steps)
     steps.close()  # whoever has heard enough

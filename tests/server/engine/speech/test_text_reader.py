@@ -1,6 +1,7 @@
 """A family that reads text, gives no times, samples by a seed and begins with steps that give nothing, through the engine."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from models.audio import Pcm
 from models.speech import Delivery, Generation, Utterance
 from server.engine.engine import Engine
+from server.engine.speech.scheduler import Policy, Scheduler
 from server.errors import InvalidRequest
 from server.requests.speech import Controls, Pronunciations, Replacement, SpeechFlushed, SpokenAudio, SpokenTimes
 from tests.fakes import ANNA, CLEO, DAI, READER_RATE_HZ, FakeReader, read_aloud
@@ -177,3 +179,26 @@ async def test_a_models_own_word_times_are_the_words_times() -> None:
     with pytest.raises(InvalidRequest, match="no times of phonemes"):
         engine.speak(request(**asked(want_phonemes=True)))
     await engine.stop(0)
+
+
+def test_steps_without_audio_keep_the_slot_and_the_turn() -> None:
+    """A prompt that takes longer to read than an idle context may last, beside a stream that must not run dry."""
+    scheduler = Scheduler(2, Policy(idle_s=1.0, stall_s=1.0))
+    for session in (1, 2):
+        scheduler.submit(session, 0.0)
+        scheduler.add_text(session, 1, 0.0)
+    assert len(scheduler.plan(0.0).admit) == 2
+    scheduler.stepped(1, 0.3, 0, 0.0)
+    stepped: Counter[int] = Counter()
+    for step in range(1, 400):
+        now_s = step * 0.01
+        scheduler.observe(1, 0.0, now_s, False)
+        plan = scheduler.plan(now_s)
+        assert not plan.expire
+        assert not plan.reclaim
+        stepped.update(plan.step)
+        scheduler.measured(plan.step, 0.01)
+        for session in plan.step:
+            scheduler.stepped(session, 0.3 if session == 1 else 0.0, 0, now_s)
+    assert stepped[2] > 300, "who has no audio yet comes first"
+    assert stepped[1] * 0.3 > 3.8, "and the other is heard without a gap"
