@@ -22,10 +22,6 @@ class Services:
     pronunciations: PronunciationStore
     cloning: AnyCloning
 
-    def family_of(self, model: str) -> str:
-        """The family of a model, by its name; empty where the engine has none of this name, which it says itself."""
-        return next((served.family for served in self.engine.models if served.name == model), "")
-
 
 @dataclass(frozen=True, slots=True)
 class ClientCall:

@@ -191,8 +191,9 @@ class SpeechBody(Body):
         if self.model_id is None:
             raise InvalidRequest("model_id: is required", field="model_id")
         model = services.catalog.speech_model(self.model_id)
-        language = self._language(call.voices.languages())
-        voice = find_voice(self.voice, call.voices, language, services.family_of(model))
+        voices = call.voices.of_model(model)
+        language = self._language(voices.languages())
+        voice = find_voice(self.voice, voices, language)
         delay_ms = self.buffer_delay_ms()
         return SpeechRequest(
             model=model,

@@ -18,7 +18,7 @@ def is_embedding(value: Any) -> bool:
     return isinstance(value, Mapping) and not isinstance(value.get("id"), str) and "embedding" in value
 
 
-def find_voice(value: Any, voices: Voices, language: str | None = None, family: str | None = None) -> Voice:
+def find_voice(value: Any, voices: Voices, language: str | None = None) -> Voice:
     """The voice meant by an id, ``{"id"}``, ``{"mode":"id","id"}`` or an embedding this server gave out.
 
     Raises InvalidRequest for any other form and VoiceNotFound for an unknown id.
@@ -26,10 +26,10 @@ def find_voice(value: Any, voices: Voices, language: str | None = None, family: 
     if value is None:
         raise InvalidRequest("voice: is required", field="voice")
     if isinstance(value, str):
-        return voices.get(value, language, family)
+        return voices.get(value, language)
     if isinstance(value, Mapping):
         if isinstance(value.get("id"), str):
-            return voices.get(value["id"], language, family)
+            return voices.get(value["id"], language)
         if isinstance(value.get("embedding"), list):
             return voice_by_embedding(value["embedding"], voices)
     raise InvalidRequest('voice: must be a voice id or {"mode": "id", "id": "<voice id>"}', field="voice")

@@ -30,6 +30,7 @@ _CREATED_AT = "2026-11-23T00:00:00Z"
 @takes_query(
     *PAGE_PARAMETERS,
     QueryParameter("q", "Part of a voice's name, description or id."),
+    QueryParameter("model", "Id of a model that speaks: only its voices."),
     QueryParameter("gender", "Of the voice.", {"type": "string", "enum": list(GENDERS)}),
     QueryParameter("language", "Language or locale of the voice."),
     QueryParameter("is_owner", "Only voices that the caller made.", {"type": "boolean"}),
@@ -43,6 +44,8 @@ async def list_voices(request: Request) -> JSONResponse:
     if not has_paged_voices(call.version):
         return JSONResponse([_legacy_voice(voice, voices) for voice in voices.list()])
     query = request.query_params
+    if query.get("model"):
+        voices = voices.of_model(call.services.catalog.speech_model(query["model"], "model"))
     found = [voice for voice in voices.list() if _matches(voice, voices, query)]
     page, has_more = page_of(found, query)
     expand = {*query.getlist("expand[]"), *query.getlist("expand")}
@@ -94,6 +97,7 @@ def shown(voice: Voice, voices: Voices, expand: Set[str] = frozenset()) -> dict[
         "name": voice.name,
         "tagline": "",
         "description": voice.description,
+        "model": voices.model_of(voice),
         "created_at": made.created_at if made else _CREATED_AT,
         "language": voice.language,
         "gender": voice.gender if voice.gender in GENDERS else None,

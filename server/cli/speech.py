@@ -69,20 +69,17 @@ async def _speak(
     pronunciation_dict_id: str | None,
     device: str | None,
 ) -> tuple[bytes, dict[str, float]]:
-    from models.registry import load_voice_makers
     from server.audio.output import OutputChain, whole_file
     from server.audio.speech import EncodedAudio, encoded_speech
     from server.metrics import Metrics
-    from server.process.build import load_engine
+    from server.process.build import load_engine, voice_store
     from server.process.serve import running_engine
-    from server.storage.voices import VoiceStore
 
     settings = load_settings(flags={"device": device})
     source = chosen_model(settings, "speech", model or settings.speech_models[0])
     with Console(stderr=True).status(f"loading {source.name} …"):
         engine = load_engine(settings, ModelChoice((source,), ()), Metrics()).engine
-    stock = engine.models[0].voices
-    voices = VoiceStore(stock, own_voices(settings), load_voice_makers(stock)).of("")
+    voices = voice_store(settings, engine).of("")
     primary = primary_language(language, voices.languages(), "language") if language else None
     chosen = voices.find(voice, primary) if voice else voices.first(language)
     pronunciations = NO_PRONUNCIATIONS
@@ -169,14 +166,22 @@ def voices(as_json: AsJson = False) -> None:
 
     settings = load_settings()
     models = choose_models(settings).speech
-    stock = [voice for model in models for voice in load_speech(settings, model, "cpu").info.voices]
-    store = VoiceStore(stock, own_voices(settings), load_voice_makers(stock)).of("")
+    stock = {model.name: load_speech(settings, model, "cpu").info.voices for model in models}
+    makers = load_voice_makers([voice for voices in stock.values() for voice in voices])
+    store = VoiceStore(stock, own_voices(settings), makers).of("")
     rows = [
-        {"id": voice.id, "name": voice.name, "locale": voice.locale, "gender": voice.gender, "description": voice.description}
+        {
+            "id": voice.id,
+            "name": voice.name,
+            "model": store.model_of(voice),
+            "locale": voice.locale,
+            "gender": voice.gender,
+            "description": voice.description,
+        }
         for voice in store.list()
     ]
     if as_json:
         typer.echo(json.dumps(rows))
         return
     for row in rows:
-        typer.echo(f"{row['id']}  {row['name']:10} {row['locale']:6} {row['gender']:15} {row['description']}")
+        typer.echo(f"{row['id']}  {row['name']:10} {row['model']:10} {row['locale']:6} {row['gender']:15} {row['description']}")

@@ -17,8 +17,10 @@ from server.process.model_choice import ModelChoice, choose_models, model_catalo
 if TYPE_CHECKING:
     from models.hearing import SpeechDetector
     from server.engine.engine import Engine
+    from server.engine.interface import AnyEngine
     from server.metrics import Metrics
     from server.services import Services
+    from server.storage.voices import VoiceStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +38,17 @@ def build(settings: Settings) -> "Services":
     keys = key_store(settings)
     check_exposure(settings, keys)
     choice = choose_models(settings)
-    from models.registry import load_cloner, load_voice_makers
+    from models.registry import load_cloner
     from server.engine.speech.cloning import Cloning
     from server.metrics import Metrics
     from server.services import Services
-    from server.storage.voices import VoiceStore
 
     metrics = Metrics()
     loaded = load_engine(settings, choice, metrics)
-    stock = tuple(chain.from_iterable(model.voices for model in loaded.engine.models))
-    voices = VoiceStore(stock, own_voices(settings), load_voice_makers(stock))
-    cloning = Cloning(partial(load_cloner, choice.speech[0].family), loaded.detector)
+    voices = voice_store(settings, loaded.engine)
+    makers = voices.of("").makers
+    family = next((family for family, maker in makers.items() if maker.locales), choice.speech[0].family)
+    cloning = Cloning(partial(load_cloner, family), loaded.detector)
     catalog, pronunciations = model_catalog(settings, choice), pronunciation_store(settings)
     return Services(loaded.engine, voices, catalog, keys, loaded.settings, metrics, pronunciations, cloning)
 
@@ -56,20 +58,26 @@ async def build_gateway(settings: Settings) -> "Services":
     keys = key_store(settings)
     check_exposure(settings, keys)
     choice = choose_models(settings)
-    from models.registry import load_voice_makers
     from server.gateways.remote import RemoteEngine
     from server.metrics import Metrics
     from server.services import Services
-    from server.storage.voices import VoiceStore
 
     assert settings.engine_socket is not None
     metrics = Metrics()
     engine = RemoteEngine(settings.engine_socket, metrics)
     await engine.start()
-    stock = tuple(chain.from_iterable(model.voices for model in engine.models))
-    voices = VoiceStore(stock, own_voices(settings), load_voice_makers(stock))
+    voices = voice_store(settings, engine)
     catalog, pronunciations = model_catalog(settings, choice), pronunciation_store(settings)
     return Services(engine, voices, catalog, keys, settings, metrics, pronunciations, engine)
+
+
+def voice_store(settings: Settings, engine: "AnyEngine") -> "VoiceStore":
+    """The voices of the engine's models, and those that users made for them."""
+    from models.registry import load_voice_makers
+    from server.storage.voices import VoiceStore
+
+    models = {model.name: model.voices for model in engine.models if model.kind == "speech"}
+    return VoiceStore(models, own_voices(settings), load_voice_makers(tuple(chain.from_iterable(models.values()))))
 
 
 def load_engine(settings: Settings, choice: ModelChoice, metrics: "Metrics") -> LoadedEngine:

@@ -66,7 +66,7 @@ class Catalog:
         if model_id in self._table(other) or self.installed(model_id) == other:
             return f"{model_id!r} {_WHAT[other]}; {accepted}"
         if self.installed(model_id) == kind:
-            loaded = list(dict.fromkeys(table.values()))
+            loaded = [known for known, name in table.items() if known == name]  # in the order of the settings
             flags = " ".join(f"{FLAGS[kind]} {name}" for name in (*loaded, model_id))
             return (
                 f"{model_id!r} is installed, but this server has not loaded it; loaded: {', '.join(loaded)}. "

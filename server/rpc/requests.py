@@ -24,6 +24,7 @@ from server.requests.speech import (
 from server.requests.transcription import TranscriptionRequest
 from server.requests.turn_settings import TURN_RANGES, turn_settings
 from server.rpc.call import Call
+from server.storage.voices import Voices
 from server.text.delivery import checked_emotion
 
 VOLUME_LEVEL_RANGE = (0.0, 1.0)
@@ -39,8 +40,9 @@ def speech_request(config: speech_pb2.SynthesisConfig, call: Call) -> SpeechRequ
     given: dict[str, Any] = {}
     _require(config.model, "config.model", sorted(services.catalog.speech))
     model = services.catalog.speech_model(config.model)
-    language = primary_language(config.language, call.voices.languages(), "config.language") if config.language else None
-    voice = _voice(config.voices, call, language, services.family_of(model))
+    voices = call.voices.of_model(model)
+    language = primary_language(config.language, voices.languages(), "config.language") if config.language else None
+    voice = _voice(config.voices, voices, language)
     if config.HasField("max_buffer_delay_ms"):
         given["max_buffer_delay_ms"] = _within(
             "config.max_buffer_delay_ms", config.max_buffer_delay_ms, MAX_BUFFER_DELAY_RANGE_MS
@@ -141,14 +143,12 @@ def input_encoding(config: speech_pb2.TranscriptionConfig) -> Encoding:
     return encoding
 
 
-def _voice(shares: Sequence[speech_pb2.VoiceShare], call: Call, language: str | None, family: str) -> Voice:
-    store = call.voices
+def _voice(shares: Sequence[speech_pb2.VoiceShare], store: Voices, language: str | None) -> Voice:
     field = "config.voices"
     _require(shares, field, [f"{voice.id} ({voice.name})" for voice in store.list()])
     if len(shares) > MAX_VOICE_SHARES:
         raise InvalidRequest(f"{field}: {len(shares)} voices were given; at most {MAX_VOICE_SHARES} are mixed", field=field)
-    weights = [share.weight if share.HasField("weight") else 1.0 for share in shares]
-    parts = [(store.find(share.voice, language, family), weight) for share, weight in zip(shares, weights, strict=True)]
+    parts = [(store.find(share.voice, language), share.weight if share.HasField("weight") else 1.0) for share in shares]
     return parts[0][0] if len(parts) == 1 else store.mix(parts)
 
 

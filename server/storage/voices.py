@@ -33,18 +33,19 @@ _MAX_MIX_PARTS = 8
 
 
 class VoiceStore:
-    """The voices of this server, in a stable order; the first is the default."""
+    """The voices of this server's models, in a stable order; the first is the default."""
 
     def __init__(
         self,
-        voices: Iterable[Voice],
+        models: Mapping[str, Sequence[Voice]],
         own: OwnVoices,
         makers: Mapping[str, VoiceMaker],
         stand_ins: Mapping[str, tuple[str, str]] = STAND_INS,
     ) -> None:
-        """``makers`` by family, as `models.registry.load_voice_makers` gives them; the first is that of the default voice."""
+        """``models``: the voices of each, by its name, the default's first. ``makers`` by family, as
+        `models.registry.load_voice_makers` gives them."""
         self.own = own
-        self._stock = tuple(voices)
+        self._models = models
         self._makers = makers
         self._stand_ins = stand_ins
         self._seen: dict[str, tuple[Sequence[OwnVoice], Sequence[OwnVoice], Voices]] = {}
@@ -56,7 +57,7 @@ class VoiceStore:
         private = self.own.list(owner_id) if owner_id else ()
         seen = self._seen.get(owner_id)
         if seen is None or seen[0] is not shared or seen[1] is not private:
-            voices = Voices(self._stock, self._speakable((*private, *shared)), owner_id, self._makers, self._stand_ins)
+            voices = Voices(self._models, self._speakable((*private, *shared)), owner_id, self._makers, self._stand_ins)
             seen = (shared, private, voices)
             self._seen[owner_id] = seen
         return seen[2]
@@ -75,27 +76,56 @@ class VoiceStore:
 
 
 class Voices:
-    """The voices that one owner sees. A stock voice's name wins over an own voice's, a newer one's over an older one's."""
+    """The voices that one owner sees, of all models or of one. A stock voice's name wins over an own voice's, a newer one's
+    over an older one's; a voice that several models have is that of the first."""
 
     def __init__(
         self,
-        stock: Sequence[Voice],
+        models: Mapping[str, Sequence[Voice]],
         own: Sequence[OwnVoice],
         owner_id: str,
         makers: Mapping[str, VoiceMaker],
         stand_ins: Mapping[str, tuple[str, str]],
+        elsewhere: "Voices | None" = None,
     ) -> None:
-        self._voices = (*stock, *(made.voice for made in own))
+        """``elsewhere``: where to look for what these do not have, to say whose voice it is."""
+        for stock in models.values():
+            if any(len({key(voice).lower() for voice in stock}) != len(stock) for key in (_id_of, _name_of)):
+                raise ValueError("voice ids and names must be unique")
+        self._models = models
         self._own = {made.voice.id: made for made in own}
         self.owner_id = owner_id
         self.makers = makers
-        if not stock:
+        self._foreign = stand_ins
+        self._elsewhere = elsewhere
+        self._of_model: dict[str, Voices] = {}
+        self._model_of = {voice.id: name for name, stock in reversed(list(models.items())) for voice in stock}
+        self._voices = tuple(voice for name, voices in models.items() for voice in voices if self._model_of[voice.id] == name)
+        self._voices += tuple(made.voice for made in own)
+        if not self._voices:
             raise ValueError("a voice store needs at least one voice")
-        if any(len({key(voice).lower() for voice in stock}) != len(stock) for key in (_id_of, _name_of)):
-            raise ValueError("voice ids and names must be unique")
         self._by_id = {voice.id.lower(): voice for voice in self._voices}
         self._by_name = {voice.name.lower(): voice for voice in reversed(self._voices)}
         self._stand_ins = {foreign: gender for foreign, (_, gender) in stand_ins.items() if foreign not in self._by_id}
+
+    def of_model(self, name: str) -> "Voices":
+        """Those that a model speaks with: its own, and those that users made for its family."""
+        if len(self._models) == 1:
+            return self
+        if name not in self._of_model:
+            families = {voice.family for voice in self._models[name]}
+            own = [made for made in self._own.values() if made.voice.family in families]
+            makers = {family: maker for family, maker in self.makers.items() if family in families}
+            models = {name: self._models[name]}
+            self._of_model[name] = Voices(models, own, self.owner_id, makers, self._foreign, elsewhere=self)
+        return self._of_model[name]
+
+    def model_of(self, voice: Voice) -> str:
+        """The name of the first model that speaks with it."""
+        stock = self._model_of.get(voice.id)
+        return stock or next(
+            name for name, voices in self._models.items() if any(other.family == voice.family for other in voices)
+        )
 
     def list(self) -> list[Voice]:
         return list(self._voices)
@@ -115,30 +145,43 @@ class Voices:
         return tuple(sorted({voice.language for voice in self._voices}))
 
     def made_locales(self) -> Mapping[str, str]:
-        """Languages of the voices that the default voice's family makes from recordings, each with its usual locale."""
-        return self.makers[self._voices[0].family].locales
+        """Languages of the voices that are made from recordings, by the first family that makes any, each with its usual
+        locale."""
+        return next((maker.locales for maker in self.makers.values() if maker.locales), {})
 
-    def get(self, voice_id: str, language: str | None = None, family: str | None = None) -> Voice:
-        """The voice with this id, a stand-in for a well-known foreign id, or a mixture. The stand-in is a voice of the family
-        that speaks the language, as far as there is one; any other voice is the one that was named.
+    def get(self, voice_id: str, language: str | None = None) -> Voice:
+        """The voice with this id, a stand-in for a well-known foreign id that speaks the language, or a mixture.
 
         A mixture is written ``first:0.7+second:0.3`` with ids or names; weights are
-        relative and 1 where absent. Raises VoiceNotFound with the accepted ids.
+        relative and 1 where absent. Raises VoiceNotFound with the accepted ids, InvalidRequest for a voice of another model.
         """
         wanted = voice_id.strip().lower()
         found = self._by_id.get(wanted)
         if found is not None:
             return found
         if wanted in self._stand_ins:
-            return self._stand_in(self._stand_ins[wanted], language, family)
+            return self._of_gender(self._stand_ins[wanted], language or self._voices[0].language)
         if "+" in wanted:
             return self._mixture(wanted)
         listed = ", ".join(f"{voice.id} ({voice.name})" for voice in self._voices)
+        if self._elsewhere is not None:
+            self._elsewhere.refuse_here(wanted, ", ".join(self._models), listed)
         raise VoiceNotFound(f"voice: no voice has the id {voice_id!r}; accepted values: {listed}", field="voice")
 
-    def find(self, text: str, language: str | None = None, family: str | None = None) -> Voice:
+    def refuse_here(self, wanted: str, model: str, listed: str) -> None:
+        """Raises InvalidRequest where this is a voice, but not one of ``model``, which has those that are listed."""
+        found = self._by_id.get(wanted) or self._by_name.get(wanted)
+        if found is not None:
+            owner = self.model_of(found)
+            raise InvalidRequest(
+                f"voice: {found.name!r} is a voice of the model {owner!r}, not of {model!r}; ask for model {owner!r}, or for "
+                f"one of the voices of {model!r}: {listed}",
+                field="voice",
+            )
+
+    def find(self, text: str, language: str | None = None) -> Voice:
         """Like `get`, and takes a voice's name in any case too."""
-        return self._by_name.get(text.strip().lower()) or self.get(text, language, family)
+        return self._by_name.get(text.strip().lower()) or self.get(text, language)
 
     def mix(self, parts: Sequence[tuple[Voice, float]]) -> Voice:
         """One voice between several. Weights are relative, at least 0, with a positive sum.
@@ -186,10 +229,9 @@ class Voices:
             parts.append((self.find(match["voice"]), float(match["weight"] or 1.0)))
         return self.mix(parts)
 
-    def _stand_in(self, gender: str, language: str | None, family: str | None) -> Voice:
-        """Of the family, the first voice of gender and language, else of the language, else the first."""
-        own = [voice for voice in self._voices if family in (None, voice.family)] or self._voices
-        able = [voice for voice in own if voice.language == (language or own[0].language)] or own
+    def _of_gender(self, gender: str, language: str) -> Voice:
+        """The first voice of both, else of the language, else the first."""
+        able = [voice for voice in self._voices if voice.language == language] or self._voices
         return next((voice for voice in able if voice.gender == gender), able[0])
 
 

@@ -4,16 +4,18 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import uvicorn
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
+from models.importing import ModelKind
 from server.api.app import build_app
 from server.api.connection import HttpConnection
 from server.config import Limits, Settings
@@ -53,16 +55,22 @@ class ApiServer:
         synthesizer: FakeSynthesizer,
         recognizer: FakeRecognizer,
         reader: FakeReader | None = None,
+        second_recognizer: FakeRecognizer | None = None,
+        installed: Mapping[str, ModelKind] = MappingProxyType({}),
         behind_gateway: bool = False,
     ) -> None:
-        """``reader`` is a second model that speaks. ``behind_gateway``: the API layers reach the engine through a Unix socket,
-        as in a gateway."""
+        """``reader`` is a second model that speaks, ``installed`` are models that are there and not loaded.
+        ``behind_gateway``: the API layers reach the engine through a Unix socket, as in a gateway."""
         self.settings = settings
         self.synthesizer = synthesizer
         self.synthesizers: dict[str, FakeSynthesizer | FakeReader] = {"fake": synthesizer}
         if reader is not None:
             self.synthesizers["reader"] = reader
         self.recognizer = recognizer
+        self.recognizers = {"fake_recognizer": recognizer}
+        if second_recognizer is not None:
+            self.recognizers["second_recognizer"] = second_recognizer
+        self.installed = installed
         self._behind_gateway = behind_gateway
         self.engine_service: EngineService | None = None
         self.cloner = FakeCloner()
@@ -119,16 +127,16 @@ class ApiServer:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self.engine = Engine(
             synthesizers=self.synthesizers,
-            recognizers={"fake_recognizer": self.recognizer},
+            recognizers=self.recognizers,
             detector=FakeDetector(),
             front_end=FakeFrontEnd(),
             limits=self.settings.limits,
             metrics=self.metrics,
         )
-        stock = [voice for model in self.synthesizers.values() for voice in model.info.voices]
+        stock = {name: model.info.voices for name, model in self.synthesizers.items()}
         voices, catalog = (
             VoiceStore(stock, self.own_voices, MAKERS),
-            build_catalog(list(self.synthesizers), ["fake_recognizer"], {}),
+            build_catalog(list(self.synthesizers), list(self.recognizers), {}, self.installed.get),
         )
         pronunciations = PronunciationStore(self.settings.data_dir / "pronunciations")
         face, cloning = await self._started_engine(Cloning(lambda: self.cloner, FakeDetector()))
@@ -174,6 +182,8 @@ def serving(
     synthesizer: FakeSynthesizer | None = None,
     recognizer: FakeRecognizer | None = None,
     reader: FakeReader | None = None,
+    second_recognizer: FakeRecognizer | None = None,
+    installed: Mapping[str, ModelKind] = MappingProxyType({}),
     behind_gateway: bool = False,
     **settings: Any,
 ) -> Iterator[ApiServer]:
@@ -181,7 +191,7 @@ def serving(
     chosen = Settings(data_dir=data_dir, limits=limits or Limits(), **settings)
     server = ApiServer(
         chosen, synthesizer=synthesizer or FakeSynthesizer(), recognizer=recognizer or FakeRecognizer(),
-        reader=reader, behind_gateway=behind_gateway,
+        reader=reader, second_recognizer=second_recognizer, installed=installed, behind_gateway=behind_gateway,
     )  # fmt: skip
     server.start()
     try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import cartesia
+import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
@@ -48,6 +49,15 @@ async def async_client(target: Target) -> AsyncIterator[AsyncCartesia]:
     made = AsyncCartesia(api_key="any", base_url=target.url, websocket_base_url=target.websocket_url, max_retries=0)
     async with made:
         yield made
+
+
+@pytest.fixture(scope="module", params=["general id", "own name"])
+def recognizer(request: pytest.FixtureRequest, target: Target) -> str:
+    """What a recognizer is asked for by."""
+    if request.param == "general id":
+        return "ink-whisper"
+    loaded = httpx.get(target.url).json()["loaded"]
+    return next(str(model["name"]) for model in loaded if model["kind"] == "recognition")
 
 
 @pytest.fixture(scope="module")
@@ -245,17 +255,17 @@ def wav(speech: bytes) -> bytes:
     return file.getvalue()
 
 
-def test_transcribe(client: Cartesia, speech: bytes) -> None:
-    answer = client.stt.transcribe(file=("a.wav", wav(speech)), model="ink-whisper", timestamp_granularities=["word"])
+def test_transcribe(client: Cartesia, speech: bytes, recognizer: str) -> None:
+    answer = client.stt.transcribe(file=("a.wav", wav(speech)), model=recognizer, timestamp_granularities=["word"])
     assert answer.text
     assert answer.duration == pytest.approx(len(speech) / 2 / RATE_HZ, abs=0.05)
     assert answer.words
     assert [word.word.strip() for word in answer.words] == answer.text.split()
 
 
-async def test_transcribe_async(async_client: AsyncCartesia, speech: bytes) -> None:
+async def test_transcribe_async(async_client: AsyncCartesia, speech: bytes, recognizer: str) -> None:
     answer = await async_client.stt.transcribe(
-        file=speech, model="ink-whisper", language="en", encoding="pcm_s16le", sample_rate=RATE_HZ
+        file=speech, model=recognizer, language="en", encoding="pcm_s16le", sample_rate=RATE_HZ
     )
     assert answer.text
 
@@ -265,8 +275,8 @@ def chunks(speech: bytes) -> Iterator[bytes]:
         yield speech[start : start + CHUNK_BYTES]
 
 
-def test_manual_finalize_socket(client: Cartesia, speech: bytes) -> None:
-    with client.stt.manual_finalize.websocket(model="ink-whisper", encoding="pcm_s16le", sample_rate=RATE_HZ) as connection:
+def test_manual_finalize_socket(client: Cartesia, speech: bytes, recognizer: str) -> None:
+    with client.stt.manual_finalize.websocket(model=recognizer, encoding="pcm_s16le", sample_rate=RATE_HZ) as connection:
         for chunk in chunks(speech):
             connection.send_raw(chunk)
         connection.send("finalize")
@@ -292,8 +302,8 @@ async def test_manual_finalize_socket_async(async_client: AsyncCartesia, speech:
     assert "".join(event.text for event in events if event.type == "transcript" and event.is_final).strip()
 
 
-def test_auto_finalize_socket(client: Cartesia, speech: bytes) -> None:
-    options: Any = {"model": "ink-2", "encoding": "pcm_s16le", "sample_rate": RATE_HZ}
+def test_auto_finalize_socket(client: Cartesia, speech: bytes, recognizer: str) -> None:
+    options: Any = {"model": recognizer, "encoding": "pcm_s16le", "sample_rate": RATE_HZ}
     with client.stt.auto_finalize.websocket(**options, turn_end_timeout_ms=1000) as connection:
         connection.send({"type": "config", "turn": {"start_threshold": 0.7}})
         for chunk in chunks(speech + bytes(3 * 2 * RATE_HZ)):

@@ -4,7 +4,6 @@ import json
 import math
 from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -30,8 +29,8 @@ from tests.fakes import ANNA, BERT, MAKERS
 from tests.server.api.harness import RAW, speech_body
 
 SERVICES = Services(
-    engine=cast(Any, SimpleNamespace(models=[SimpleNamespace(name="fake", family="fake")])),
-    voices=VoiceStore([ANNA, BERT], OwnVoices(Path("unused")), MAKERS),
+    engine=cast(Any, None),
+    voices=VoiceStore({"fake": [ANNA, BERT]}, OwnVoices(Path("unused")), MAKERS),
     catalog=build_catalog(["fake"], ["fake_recognizer"], {}),
     keys=KeyStore(Path("unused")),
     settings=Settings(),

@@ -79,7 +79,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"generation_config": {"sampling": {"temperature": "hot"}}}, "generation_config.sampling.temperature: "),
     ({"normalization": "off"}, "normalization: the model 'reader' reads numbers and signs by itself"),
     ({"voice": f"{CLEO.id}+{CLEO.id}"}, "voice: voices of the model 'reader' do not mix"),
-    ({"voice": f"{CLEO.id}+{ANNA.id}"}, "voice: a voice of one model does not mix with a voice of another"),
+    ({"voice": f"{CLEO.id}+{ANNA.id}"}, "voice: 'Anna' is a voice of the model 'fake', not of 'reader'; ask for model 'fake'"),
     ({"transcript": "A <<k|æ|t>>."}, "transcript: the model reads text and cannot speak the phones"),
     ({"transcript": "..."}, "transcript: '...' holds nothing that can be spoken"),
 ]

@@ -142,7 +142,7 @@ def test_mixture_is_a_voice(http: httpx.Client) -> None:
     assert http.get(f"/voices/{voice['id'].replace('+', '%2B')}").json() == voice
 
 
-VOICES = VoiceStore([ANNA, BERT], OwnVoices(Path("nowhere")), MAKERS).of("")
+VOICES = VoiceStore({"fake": [ANNA, BERT]}, OwnVoices(Path("nowhere")), MAKERS).of("")
 LOW = Voice(
     "",
     "Low",
@@ -168,7 +168,7 @@ def test_embeddings_are_the_voice(voice: Voice) -> None:
 
 def test_voices_without_numbers_are_known_again() -> None:
     apart = [replace(CLEO, id=name, name=name) for name in ("one", "two")]
-    voices = VoiceStore([ANNA, BERT, *apart], OwnVoices(Path("nowhere")), MAKERS).of("")
+    voices = VoiceStore({"fake": [ANNA, BERT, *apart]}, OwnVoices(Path("nowhere")), MAKERS).of("")
     for voice in apart:
         assert voice_of([float(np.float32(number)) for number in embedding_of(voice, voices)], voices) is voice
     mean = [(a + b) / 2 for a, b in zip(*(embedding_of(voice, voices) for voice in apart), strict=True)]

@@ -43,7 +43,9 @@ class Running:
             metrics=self.metrics,
         )
         self.keys = KeyStore(folder / "keys.json")
-        voices = VoiceStore([*self.synthesizer.info.voices, *self.reader.info.voices], OwnVoices(folder / "voices"), MAKERS)
+        voices = VoiceStore(
+            {"fake": self.synthesizer.info.voices, "reader": self.reader.info.voices}, OwnVoices(folder / "voices"), MAKERS
+        )
         catalog = build_catalog(["fake", "reader"], ["fake_recognizer"], {})
         self.pronunciations = PronunciationStore(folder / "pronunciations")
         cloning = Cloning(FakeCloner, FakeDetector())

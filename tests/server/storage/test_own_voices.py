@@ -42,7 +42,7 @@ def test_what_is_kept_outlives_the_process_and_is_private(tmp_path: Path) -> Non
 
 def test_owners_see_their_own_and_the_servers(tmp_path: Path) -> None:
     own = OwnVoices(tmp_path)
-    store = VoiceStore([ANNA, BERT], own, MAKERS)
+    store = VoiceStore({"fake": [ANNA, BERT]}, own, MAKERS)
     mine, shared = own.create("key_1", CLONE).voice, own.create("", replace(CLONE, name="Everybody's")).voice
     assert store.of("key_1").list() == [ANNA, BERT, mine, shared]
     assert store.of("key_2").list() == store.of("").list() == [ANNA, BERT, shared]
@@ -73,7 +73,7 @@ def test_changes_and_their_order(tmp_path: Path) -> None:
 def test_a_stock_voice_keeps_its_name(tmp_path: Path) -> None:
     own = OwnVoices(tmp_path)
     made = own.create("", replace(CLONE, name="anna")).voice
-    voices = VoiceStore([ANNA, BERT], own, MAKERS).of("")
+    voices = VoiceStore({"fake": [ANNA, BERT]}, own, MAKERS).of("")
     assert voices.find("Anna") is ANNA
     assert voices.get(made.id) == made
 
@@ -125,7 +125,7 @@ def test_voices_kept_by_an_earlier_version_are_read_and_written_anew(tmp_path: P
 
 
 def test_another_process_sees_changes_at_once(tmp_path: Path) -> None:
-    store = VoiceStore([ANNA], OwnVoices(tmp_path), MAKERS)
+    store = VoiceStore({"fake": [ANNA]}, OwnVoices(tmp_path), MAKERS)
     assert store.of("").list() == [ANNA]
     assert store.of("") is store.of("")
     made = OwnVoices(tmp_path).create("", replace(CLONE, record={"anna": 1.0}))
@@ -176,7 +176,7 @@ def test_voices_of_another_model_are_kept_and_not_offered(tmp_path: Path, caplog
     lost = OwnVoices(tmp_path).create("", replace(CLONE, name="Lost", record={"carla": 1.0}))
     good = OwnVoices(tmp_path).create("", CLONE)
     with caplog.at_level(logging.WARNING, "descant.voices"):
-        assert VoiceStore([ANNA, BERT], OwnVoices(tmp_path), MAKERS).of("").list() == [ANNA, BERT, good.voice]
+        assert VoiceStore({"fake": [ANNA, BERT]}, OwnVoices(tmp_path), MAKERS).of("").list() == [ANNA, BERT, good.voice]
     assert lost.voice.id in caplog.text
     assert other.voice.id not in caplog.text
     (file,) = tmp_path.iterdir()

@@ -13,7 +13,7 @@ from tests.fakes import ANNA, BERT, CLEO, DAI, MAKERS
 
 
 def voices_of(*stock: Voice) -> Voices:
-    return VoiceStore(stock, OwnVoices(Path("nowhere")), MAKERS).of("")
+    return VoiceStore({"fake": stock}, OwnVoices(Path("nowhere")), MAKERS).of("")
 
 
 @pytest.fixture
@@ -60,13 +60,42 @@ def test_a_stand_in_speaks_the_language_that_is_asked_for() -> None:
     assert store.get(BERT.id, "de") is BERT
 
 
+def several(own: OwnVoices) -> Voices:
+    return VoiceStore({"fake": [ANNA, BERT], "reader": [CLEO, DAI], "fake-2": [ANNA]}, own, MAKERS).of("")
+
+
 def test_a_stand_in_is_of_the_model_that_is_asked() -> None:
     katie, jameson = "f786b574-daa5-4673-aa0c-cbe3e8534c02", "a5136bf9-224c-4d76-b823-52bd5efcffcc"
-    store = voices_of(ANNA, BERT, CLEO, DAI)
-    assert store.get(katie) is store.get(katie, family="fake") is store.get(katie, "ja", "fake") is ANNA
-    assert store.get(katie, "en", "reader") is store.get(jameson, None, "reader") is store.find(jameson, "en", "reader") is CLEO
-    assert store.get(katie, "ja", "reader") is store.get(jameson, "ja") is DAI
-    assert store.get(ANNA.id, "en", "reader") is ANNA
+    store = several(OwnVoices(Path("nowhere")))
+    fake, reader = store.of_model("fake"), store.of_model("reader")
+    assert store.get(katie) is fake.get(katie) is fake.get(katie, "ja") is ANNA
+    assert reader.get(katie, "en") is reader.get(jameson) is reader.find(jameson, "en") is CLEO
+    assert reader.get(katie, "ja") is reader.get(jameson, "ja") is store.get(jameson, "ja") is DAI
+
+
+def test_a_voice_that_two_models_have_is_listed_once_and_found_in_both(tmp_path: Path) -> None:
+    own = OwnVoices(tmp_path)
+    mine = own.create("", replace(BERT, name="Mine")).voice
+    store = several(own)
+    assert store.list() == [ANNA, BERT, CLEO, DAI, mine]
+    assert [store.model_of(voice) for voice in store.list()] == ["fake", "fake", "reader", "reader", "fake"]
+    assert store.of_model("fake").list() == [ANNA, BERT, mine]
+    assert store.of_model("fake-2").list() == [ANNA, mine]
+    assert store.of_model("reader").list() == [CLEO, DAI]
+    assert store.of_model("reader").languages() == ("en", "ja")
+    assert store.of_model("reader").first() is CLEO
+
+
+@pytest.mark.parametrize("named", [ANNA.id, ANNA.id.upper(), f"{CLEO.id}+{ANNA.id}"])
+def test_a_voice_of_another_model_is_refused_with_the_voices_of_this_one(named: str) -> None:
+    reader = several(OwnVoices(Path("nowhere"))).of_model("reader")
+    with pytest.raises(InvalidRequest, match=rf"'Anna' is .* 'fake', not of 'reader'; .*: {CLEO.id} \(Cleo\), ") as refused:
+        reader.get(named)
+    assert refused.value.field == "voice"
+    with pytest.raises(InvalidRequest, match="'Bert' is a voice of the model 'fake'"):
+        reader.find("bert")
+    with pytest.raises(VoiceNotFound):
+        reader.get("nobody")
 
 
 def test_first_voice_of_a_locale_else_of_its_language_else_of_all() -> None:
