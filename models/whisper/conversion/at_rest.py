@@ -15,9 +15,9 @@ from torch import Tensor
 
 from models.importing import ModelFacts, UnusableSource
 from models.weights import WeightsError, read_tensors, save_weights
+from models.whisper.checkpoint import read_checkpoint
 from models.whisper.config import WhisperConfig
 from models.whisper.conversion import published
-from models.whisper.model import read_checkpoint
 from models.whisper.network import Whisper
 from models.whisper.tokenizer import WhisperTokenizer
 
