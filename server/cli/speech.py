@@ -16,7 +16,7 @@ from server.process.data_folder import own_voices, pronunciation_store
 from server.process.model_choice import ModelChoice, choose_models, chosen_model
 from server.requests.audio_format import MP3_BIT_RATES_BPS, AudioFormat, Container, Encoding
 from server.requests.keyterms import checked_keyterms
-from server.requests.locales import primary_language
+from server.requests.locales import DETECTED, primary_language, spoken_language
 from server.requests.speech import NO_PRONUNCIATIONS, Controls, SpeechRequest
 from server.requests.transcription import TranscriptionRequest
 from server.text.delivery import checked_emotion
@@ -118,13 +118,14 @@ def _format_for(output: Path, sample_rate_hz: int) -> AudioFormat:
 def transcribe(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="wav, mp3, flac, ogg, webm, m4a …")],
     words: Annotated[bool, typer.Option("--words", help="Show the time of each word.")] = False,
+    language: Annotated[str | None, typer.Option(help="Spoken, such as de; detected if absent and the model can.")] = None,
     keyterm: Annotated[list[str] | None, typer.Option(help="A name or phrase to listen for; may be repeated.")] = None,
     model: Annotated[str | None, typer.Option(help="Name of the model; the first of the settings if absent.")] = None,
     device: Device = None,
     as_json: AsJson = False,
 ) -> None:
     """Write down what is said in FILE."""
-    result = asyncio.run(_transcribe(file.read_bytes(), checked_keyterms(keyterm or ()), model, device))
+    result = asyncio.run(_transcribe(file.read_bytes(), language, checked_keyterms(keyterm or ()), model, device))
     if as_json:
         typer.echo(json.dumps(result))
         return
@@ -134,7 +135,9 @@ def transcribe(
             typer.echo(f"{start_s:8.2f} {end_s:8.2f}  {word}")
 
 
-async def _transcribe(data: bytes, keyterms: tuple[str, ...], model: str | None, device: str | None) -> dict[str, object]:
+async def _transcribe(
+    data: bytes, language: str | None, keyterms: tuple[str, ...], model: str | None, device: str | None
+) -> dict[str, object]:
     from server.audio.files import decode_file
     from server.engine.hearing.whole import whole_transcript
     from server.metrics import Metrics
@@ -148,14 +151,15 @@ async def _transcribe(data: bytes, keyterms: tuple[str, ...], model: str | None,
         engine = load_engine(settings, ModelChoice((), (source,)), Metrics()).engine
     async with running_engine(engine):
         stream = engine.transcribe(TranscriptionRequest(
-            model=source.name, request_id=str(uuid.uuid4()), interim=False, keyterms=keyterms,
-            received_s=time.perf_counter(),
+            model=source.name, request_id=str(uuid.uuid4()), language=spoken_language(language or DETECTED), interim=False,
+            whole=True, keyterms=keyterms, received_s=time.perf_counter(),
         ))  # fmt: skip
         with Console(stderr=True).status("listening …"):
             finals = await whole_transcript(stream, pcm)
     words = [(word.word, word.start_s, word.end_s) for final in finals for word in final.words]
     text = "".join(final.text for final in finals).strip()
-    return {"text": text, "words": words, "duration_s": len(pcm) / stream.sample_rate_hz}
+    spoken = next((final.language for final in finals if final.text.strip()), None)
+    return {"text": text, "language": spoken, "words": words, "duration_s": len(pcm) / stream.sample_rate_hz}
 
 
 def voices(as_json: AsJson = False) -> None:

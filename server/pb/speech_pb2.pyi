@@ -320,10 +320,12 @@ class TranscriptionDone(_message.Message):
     def __init__(self, cancelled: _Optional[bool] = ...) -> None: ...
 
 class ListVoicesRequest(_message.Message):
-    __slots__ = ("language",)
+    __slots__ = ("language", "model")
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
     language: str
-    def __init__(self, language: _Optional[str] = ...) -> None: ...
+    model: str
+    def __init__(self, language: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
 
 class ListVoicesResponse(_message.Message):
     __slots__ = ("voices",)
@@ -332,17 +334,19 @@ class ListVoicesResponse(_message.Message):
     def __init__(self, voices: _Optional[_Iterable[_Union[Voice, _Mapping]]] = ...) -> None: ...
 
 class Voice(_message.Message):
-    __slots__ = ("id", "name", "description", "language", "locale", "gender")
+    __slots__ = ("id", "name", "description", "language", "locale", "gender", "model")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     LANGUAGE_FIELD_NUMBER: _ClassVar[int]
     LOCALE_FIELD_NUMBER: _ClassVar[int]
     GENDER_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     description: str
     language: str
     locale: str
     gender: str
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., language: _Optional[str] = ..., locale: _Optional[str] = ..., gender: _Optional[str] = ...) -> None: ...
+    model: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., description: _Optional[str] = ..., language: _Optional[str] = ..., locale: _Optional[str] = ..., gender: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...

@@ -19,6 +19,8 @@ class VoicesService(speech_pb2_grpc.VoicesServicer):
         response = speech_pb2.ListVoicesResponse()
         async with answered(self._services, context, Operation("ListVoices", None), field_names={}) as call:
             store = call.voices
+            if request.model:
+                store = store.of_model(self._services.catalog.speech_model(request.model, "model"))
             wanted = canonical_tag(request.language)
             if wanted:
                 primary_language(wanted, store.languages(), "language")
@@ -31,5 +33,6 @@ class VoicesService(speech_pb2_grpc.VoicesServicer):
                         language=voice.language,
                         locale=voice.locale,
                         gender=voice.gender,
+                        model=store.model_of(voice),
                     )
         return response

@@ -13,6 +13,9 @@ from models.whisper.model import WhisperRecognizer
 from server.bench.process import ServerProcess
 from server.cli.app import app
 from server.config import ConfigError
+from server.errors import InvalidRequest
+from server.metrics import Metrics
+from tests.server.model_store.checkpoints import write_source
 
 runner = CliRunner()
 
@@ -63,6 +66,27 @@ def test_transcribe_listens_for_keyterms(tmp_path: Path, monkeypatch: pytest.Mon
     assert listened_for[-1] == {("Trevelyan", "Saoirse Ronan")}
 
 
+def test_only_the_model_that_is_asked_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write_source(tmp_path / "source")
+    assert runner.invoke(app, ["models", "import", str(source), "--name", "tiny"]).exit_code == 0
+    loaded: list[str] = []
+
+    def noting(self: Metrics, model: str, **_: object) -> None:
+        loaded.append(model)
+
+    monkeypatch.setattr(Metrics, "set_model", noting)
+    target = tmp_path / "hello.wav"
+    assert runner.invoke(app, ["speak", "Hello there.", "-o", str(target), "--model", "conv_tts"]).exit_code == 0
+    heard = runner.invoke(app, ["transcribe", str(target), "--model", "tiny", "--language", "en", "--json"])
+    assert heard.exit_code == 0, heard.output
+    assert loaded == ["conv_tts", "tiny"]
+    refused = runner.invoke(app, ["transcribe", str(target), "--language", "fr"])
+    assert isinstance(refused.exception, InvalidRequest)
+    assert str(refused.exception) == "language: 'fr' is not supported; accepted values: en"
+    told = json.loads(runner.invoke(app, ["transcribe", str(target), "--json"]).stdout)
+    assert (told["text"][:11], told["language"]) == ("Hello there", "en")
+
+
 def test_speed_shortens_what_is_said(tmp_path: Path) -> None:
     def seconds(*arguments: str) -> float:
         result = runner.invoke(app, ["speak", "One moment, please.", "-o", str(tmp_path / "x.wav"), "--json", *arguments])
@@ -78,6 +102,8 @@ def test_speed_shortens_what_is_said(tmp_path: Path) -> None:
         (["speak", "  ", "-o", "x.wav"], "text: is empty"),
         (["speak", "Hello", "-o", "x.wav", "--voice", "nobody"], "accepted values"),
         (["speak", "Hello", "-o", "x.wav", "--language", "tlh"], "language: 'tlh' is not supported; accepted values: "),
+        (["speak", "Hello", "-o", "x.wav", "--model", "kokkoro"], "no model 'kokkoro' is installed; installed: conv_tts"),
+        (["speak", "Hello", "-o", "x.wav", "--model", "whisper-descant"], "'whisper-descant' recognizes speech; it belongs to"),
         (["serve", "--host", "0.0.0.0"], "descant keys create"),
         (["serve", "--device", "cuda:99"], "not available"),
     ],
@@ -96,6 +122,7 @@ def test_what_is_wrong_is_said_in_one_line(
 def test_voices_and_doctor_speak_json() -> None:
     voices = json.loads(runner.invoke(app, ["voices", "--json"]).stdout)
     assert len(voices) >= 3
+    assert {voice["model"] for voice in voices} == {"conv_tts"}
     assert {"id", "name", "description", "locale", "gender"} <= voices[0].keys()
     report = json.loads(runner.invoke(app, ["doctor", "--json"]).stdout)
     assert {check["name"] for check in report["checks"]} >= {"python", "torch", "gpu", "models", "ports", "keys"}

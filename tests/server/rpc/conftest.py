@@ -10,6 +10,7 @@ from typing import Any
 import grpc.aio
 import pytest
 
+from models.importing import ModelKind
 from server.config import Settings
 from server.engine.engine import Engine
 from server.engine.speech.cloning import Cloning
@@ -33,10 +34,11 @@ class Running:
         self.synthesizer = FakeSynthesizer(max_slots=self.settings.limits.max_speech_sessions)
         self.reader = FakeReader()
         self.recognizer = FakeRecognizer()
+        self.second_recognizer = FakeRecognizer(languages=("de", "ja"))
         self.metrics = Metrics()
         self.engine = Engine(
             synthesizers={"fake": self.synthesizer, "reader": self.reader},
-            recognizers={"fake_recognizer": self.recognizer},
+            recognizers={"fake_recognizer": self.recognizer, "second_recognizer": self.second_recognizer},
             detector=FakeDetector(),
             front_end=FakeFrontEnd(),
             limits=self.settings.limits,
@@ -46,7 +48,8 @@ class Running:
         voices = VoiceStore(
             {"fake": self.synthesizer.info.voices, "reader": self.reader.info.voices}, OwnVoices(folder / "voices"), MAKERS
         )
-        catalog = build_catalog(["fake", "reader"], ["fake_recognizer"], {})
+        installed: dict[str, ModelKind] = {"kokoro": "speech", "whisper-base": "recognition"}
+        catalog = build_catalog(["fake", "reader"], ["fake_recognizer", "second_recognizer"], {}, installed.get)
         self.pronunciations = PronunciationStore(folder / "pronunciations")
         cloning = Cloning(FakeCloner, FakeDetector())
         services = Services(self.engine, voices, catalog, self.keys, self.settings, self.metrics, self.pronunciations, cloning)

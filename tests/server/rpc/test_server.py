@@ -68,7 +68,13 @@ async def test_voices(running: Running) -> None:
         (CLEO.id, "Cleo", "feminine"),
         (DAI.id, "Dai", "masculine"),
     ]
+    assert [voice.model for voice in answer.voices] == ["fake", "fake", "reader", "reader"]
     assert len((await running.voices.ListVoices(pb.ListVoicesRequest(language="en"))).voices) == 3
+    of_reader = await running.voices.ListVoices(pb.ListVoicesRequest(model="reader"))
+    assert [voice.name for voice in of_reader.voices] == ["Cleo", "Dai"]
+    code, message, trailing = await refused(running.voices.ListVoices(pb.ListVoicesRequest(model="nobody")))
+    assert (code, trailing["descant-field"]) == (grpc.StatusCode.NOT_FOUND, "model")
+    assert "accepted values: fake, reader, sonic, " in message
     british = await running.voices.ListVoices(pb.ListVoicesRequest(language="en_GB"))
     assert [(voice.name, voice.language, voice.locale) for voice in british.voices] == [("Bert", "en", "en-GB")]
     code, message, trailing = await refused(running.voices.ListVoices(pb.ListVoicesRequest(language="tlh")))

@@ -33,6 +33,14 @@ async def test_a_whole_stream_ends_in_a_final_transcript(running: Running) -> No
     assert [word.start_s for word in words] == pytest.approx([0.0, 0.25, 0.5], abs=0.05)
 
 
+async def test_a_second_recognizer_answers_to_its_name(running: Running) -> None:
+    asked = listen(model="second_recognizer", language="ja")
+    responses = await converse(running.transcription.Transcribe, asked, audio(speech(1, 2, 3)), audio(silence(0.5)))
+    assert finals(responses).split() == ["one", "two", "three"]
+    assert {window.language for window in running.second_recognizer.windows if len(window.pcm)} >= {"ja"}
+    assert "ja" not in {window.language for window in running.recognizer.windows}
+
+
 async def test_partials_come_while_audio_flows(running: Running) -> None:
     call = running.transcription.Transcribe()
     await call.write(listen())
@@ -168,6 +176,9 @@ async def test_keyterms_reach_the_recogniser(running: Running) -> None:
 BAD_CONFIGS: list[tuple[dict[str, Any], grpc.StatusCode, str, str]] = [
     ({"model": None}, INVALID, "config.model", "ink-whisper"),
     ({"model": "ink-9"}, grpc.StatusCode.NOT_FOUND, "config.model", "ink-whisper"),
+    ({"model": "whisper-base"}, grpc.StatusCode.NOT_FOUND, "config.model", "--recognition-model whisper-base"),
+    ({"model": "reader"}, grpc.StatusCode.NOT_FOUND, "config.model", "'reader' speaks; accepted values: fake_recognizer"),
+    ({"model": "second_recognizer", "language": "en"}, INVALID, "config.language", "accepted values: de, ja"),
     ({"encoding": None}, INVALID, "config.encoding", "ENCODING_PCM_S16LE"),
     ({"encoding": 99}, INVALID, "config.encoding", "ENCODING_PCM_F16LE"),
     ({"sample_rate": None}, INVALID, "config.sample_rate", "4000 to 192000"),
