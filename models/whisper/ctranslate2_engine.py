@@ -4,10 +4,13 @@ There is no mask: rows of a batch have one length, so windows are grouped by it.
 checkpoint at rest.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import ctranslate2
 import numpy as np
@@ -37,14 +40,14 @@ class CTranslate2Engine:
         """``device`` as torch names it; ``compute_type`` as CTranslate2: "int8", "float32", "float16", "int8_float16"."""
         self._checkpoint = checkpoint
         kind, _, index = device.partition(":")
-        self._model = ctranslate2.models.Whisper(
-            str(folder),
-            device=kind,
-            device_index=int(index or 0),
-            compute_type=compute_type,
-            intra_threads=torch.get_num_threads() if kind == "cpu" else 1,
-            files=engine_files(folder, checkpoint.alignment_heads),
-        )
+        with _files_in_a_folder(engine_files(folder, checkpoint.alignment_heads)) as made:
+            self._model = ctranslate2.models.Whisper(
+                made,
+                device=kind,
+                device_index=int(index or 0),
+                compute_type=compute_type,
+                intra_threads=torch.get_num_threads() if kind == "cpu" else 1,
+            )
         self.description = f"ctranslate2 {compute_type}"
         self.weight_bytes = _weight_bytes(folder, compute_type)
         self._names = {f"<|{name}|>": name for name in checkpoint.language_tokens}
@@ -142,6 +145,28 @@ def _longest(task: DecodingTask) -> int:
 def _on_cpu(view: ctranslate2.StorageView) -> Floats:
     on_cpu = view if view.device == "cpu" else view.to_device(ctranslate2.Device.cpu)
     return np.asarray(on_cpu if on_cpu.dtype == ctranslate2.DataType.float32 else on_cpu.to(ctranslate2.DataType.float32))
+
+
+@contextmanager
+def _files_in_a_folder(files: dict[str, bytes]) -> Iterator[str]:
+    """The path of a folder with these files, in memory where the system has such files.
+
+    Given as bytes CTranslate2 keeps a copy of them for as long as the model: whisper-base took 240 MB instead of 92.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="descant-model-"))
+        while files:
+            name, content = files.popitem()
+            path = os.path.join(folder, name)
+            if hasattr(os, "memfd_create"):
+                in_memory = stack.enter_context(os.fdopen(os.memfd_create(name), "wb"))
+                in_memory.write(content)
+                in_memory.flush()
+                os.symlink(f"/proc/self/fd/{in_memory.fileno()}", path)
+            else:
+                Path(path).write_bytes(content)
+            del content
+        yield folder
 
 
 def _weight_bytes(folder: Path, compute_type: str) -> int:

@@ -34,21 +34,22 @@ class OnDemand(Generic[M]):
         name: str,
         model: M,
         load: Callable[[], M],
-        on_left: Callable[[bool], None],
+        on_leaving: Callable[[Callable[[], bool]], None],
         *,
         idle_s: float,
         load_s: float,
         max_load_s: float,
     ) -> None:
-        """``on_left`` hears whether nothing else held the model when it left. It stays for ``idle_s`` seconds without sessions.
-        ``load_s``: what loading took; requests wait for it if it takes at most ``max_load_s``."""
+        """``on_leaving`` gets, for one call, what drops the model and says whether nothing else held it. The model stays for
+        ``idle_s`` seconds without sessions. ``load_s``: what loading took; requests wait for it if it takes at most
+        ``max_load_s``."""
         self.name = name
         self.idle_s = idle_s
         self.load_s = load_s
         self.max_load_s = max_load_s
         self._model: M | None = model
         self._load = load
-        self._on_left = on_left
+        self._on_leaving = on_leaving
         self._lock = threading.Lock()
         """Held while the model is loaded or dropped."""
         self.waiting: list[StageTimes] = []
@@ -100,12 +101,15 @@ class OnDemand(Generic[M]):
         try:
             if self._model is None or self.is_used:
                 return False
-            dropped = weakref.ref(self._model)
-            self._model = None
-            self._on_left(dropped() is None)
+            self._on_leaving(self._drop)
         finally:
             self._lock.release()
         return True
+
+    def _drop(self) -> bool:
+        dropped = weakref.ref(self._model)
+        self._model = None
+        return dropped() is None
 
 
 class OnDemandSynthesizer(OnDemand[Synthesizer]):

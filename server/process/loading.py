@@ -20,7 +20,7 @@ from server.metrics import Metrics
 from server.model_store.errors import gigabytes
 from server.process.cpu_threads import measured_threads
 from server.process.data_folder import trained_voices
-from server.process.memory import check_fits, give_back, in_use_bytes, too_big
+from server.process.memory import check_fits, give_back, in_use_bytes, too_big, trim
 from server.process.model_choice import ModelChoice, ModelSource
 
 M = TypeVar("M", bound=Synthesizer | Recognizer)
@@ -123,7 +123,7 @@ class _Loader(Generic[M]):
         if settings.model_idle_s == 0.0:
             return model
         return on_demand(
-            self.source.name, model, self.load, self.left,
+            self.source.name, model, self.load, self.leave,
             idle_s=settings.model_idle_s, load_s=time.perf_counter() - begin_s, max_load_s=settings.limits.max_model_load_s,
         )  # fmt: skip
 
@@ -136,6 +136,7 @@ class _Loader(Generic[M]):
             model = self.family_load()
         except torch.OutOfMemoryError as error:
             raise ConfigError(too_big(source, device, f"more than is free ({error})")) from None
+        trim()
         took_s, grown_bytes = time.perf_counter() - begin_s, max(0, in_use_bytes(device) - before_bytes)
         weight_bytes = model.info.weight_bytes
         self.metrics.set_model(source.name, weight_bytes=weight_bytes, grown_bytes=grown_bytes, load_s=took_s)
@@ -145,12 +146,12 @@ class _Loader(Generic[M]):
         )  # fmt: skip
         return model
 
-    def left(self, is_freed: bool) -> None:
-        """The model was dropped."""
+    def leave(self, drop: Callable[[], bool]) -> None:
+        """Drop the model, and give back what it took."""
         before_bytes = in_use_bytes(self.device)
-        give_back(self.device, is_freed)
+        give_back(self.device, is_freed=drop())
         self.metrics.set_model(self.source.name, weight_bytes=0, grown_bytes=0)
         log.info(
-            "model %s was idle and left memory (%s): %s given back",
+            "model %s was idle and left memory (%s), which shrank by %s",
             self.source.name, self.device, gigabytes(max(0, before_bytes - in_use_bytes(self.device))),
         )  # fmt: skip

@@ -1,6 +1,6 @@
 """What clients are told of a model that left memory and takes long to come back, or cannot: in the shape of every version."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import httpx
@@ -19,6 +19,10 @@ def _fails() -> Any:
     raise OSError("the disk is gone")
 
 
+def _leave(drop: Callable[[], bool]) -> None:
+    assert drop()
+
+
 class _Voice(OnDemandSynthesizer):
     slots_in_use = property(lambda self: len(self._slots))
 
@@ -31,8 +35,8 @@ class _Recognizer(OnDemandRecognizer):
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """Models that are away: it is known that they take half a minute, or it is not known yet that they cannot come back."""
     waits = {"idle_s": 60.0, "load_s": request.param, "max_load_s": 10.0}
-    voice = _Voice("fake", FakeSynthesizer(), _fails, lambda _: None, **waits)
-    recognizer = _Recognizer("fake_recognizer", FakeRecognizer(), _fails, lambda _: None, **waits)
+    voice = _Voice("fake", FakeSynthesizer(), _fails, _leave, **waits)
+    recognizer = _Recognizer("fake_recognizer", FakeRecognizer(), _fails, _leave, **waits)
     folder = tmp_path_factory.mktemp("away")
     with serving(folder, synthesizer=cast(Any, voice), recognizer=cast(Any, recognizer)) as running:
         assert voice.leave()

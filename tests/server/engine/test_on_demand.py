@@ -40,6 +40,9 @@ class Loads:
         self.loaded += 1
         return self.make()
 
+    def leave(self, drop: Callable[[], bool]) -> None:
+        self.freed.append(drop())
+
 
 @dataclass
 class Running:
@@ -61,10 +64,8 @@ async def running(max_load_s: float = 5.0, load_s: float = 0.0, idle_s: float = 
     waits = {"idle_s": idle_s, "load_s": load_s, "max_load_s": max_load_s}
     # No name for the models themselves: only who owns them holds them.
     engine = Engine(
-        synthesizers={"voice": OnDemandSynthesizer("voice", FakeSynthesizer(), loads[0], loads[0].freed.append, **waits)},
-        recognizers={
-            "recognizer": OnDemandRecognizer("recognizer", FakeRecognizer(), loads[1], loads[1].freed.append, **waits)
-        },
+        synthesizers={"voice": OnDemandSynthesizer("voice", FakeSynthesizer(), loads[0], loads[0].leave, **waits)},
+        recognizers={"recognizer": OnDemandRecognizer("recognizer", FakeRecognizer(), loads[1], loads[1].leave, **waits)},
         detector=FakeDetector(),
         front_end=FakeFrontEnd(),
         limits=Limits(),
