@@ -93,7 +93,8 @@ def _models(settings: Settings) -> Finding:
         for model in choice.speech:
             found.append(f"{model.name} ({len(load_speech(settings, model, 'cpu').info.voices)} voices)")
         for model in choice.recognition:
-            found.append(f"{model.name} ({len(load_hearing(settings, model, 'cpu').info.languages)} languages)")
+            info = load_hearing(settings, model, "cpu").info
+            found.append(f"{model.name} ({info.engine}, {len(info.languages)} language(s))")
     except Exception as error:
         remedy = "Reinstall the package, or correct speech_models and recognition_models; `descant models verify` checks files."
         return Finding("models", False, str(error), remedy)

@@ -6,6 +6,7 @@ comes is decided on the event loop (`Residence`); loading runs in a thread of it
 
 import asyncio
 import logging
+import math
 import threading
 import time
 import weakref
@@ -54,8 +55,8 @@ class OnDemand(Generic[M]):
         """Held while the model is loaded or dropped."""
         self.waiting: list[StageTimes] = []
         """Those of requests that wait for it, to be told when it is there."""
-        self._failure: tuple[float, ModelUnavailable] | None = None
-        """When loading failed last, and what is said of it."""
+        self._failed_s = -math.inf
+        """When loading failed last."""
 
     @property
     def in_memory(self) -> bool:
@@ -76,23 +77,24 @@ class OnDemand(Generic[M]):
 
     def _loaded(self) -> M:
         begin_s = time.monotonic()
-        if self._failure is not None and begin_s - self._failure[0] < RETRY_AFTER_FAILURE_S:
-            raise self._failure[1]
-        try:
-            model = self._load()
-        except Exception as error:
-            log.exception("model %s cannot be loaded again", self.name)
-            unavailable = ModelUnavailable(
-                f"model {self.name} cannot be loaded at the moment; the server's log says why",
-                retry_after_s=RETRY_AFTER_FAILURE_S,
-            )
-            self._failure = time.monotonic(), unavailable
-            raise unavailable from error
-        self.load_s, self._failure = time.monotonic() - begin_s, None
+        model = self._load_or_log() if begin_s - self._failed_s >= RETRY_AFTER_FAILURE_S else None
+        if model is None:
+            # Raised here, not where loading failed: that error would keep alive what was loaded of the model.
+            message = f"model {self.name} cannot be loaded at the moment; the server's log says why"
+            raise ModelUnavailable(message, retry_after_s=RETRY_AFTER_FAILURE_S)
+        self.load_s = time.monotonic() - begin_s
         waiting, self.waiting = self.waiting, []
         for times in waiting:
             times.loaded_s = default_clock()  # here, not on the event loop: there the first audio could come sooner
         return model
+
+    def _load_or_log(self) -> M | None:
+        try:
+            return self._load()
+        except Exception:
+            log.exception("model %s cannot be loaded again", self.name)
+            self._failed_s = time.monotonic()
+            return None
 
     def leave(self) -> bool:
         """Drop the model; False where that cannot be now."""
