@@ -23,6 +23,8 @@ class RecognitionWindow:
     keyterms: tuple[str, ...] = ()
     """Names and phrases that may be said; a recognizer that can prefers them where the sound allows it."""
     want_words: bool = False
+    draft: bool = False
+    """The text of a longer window will take its place: a fast text is worth more than the best one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ class WindowRules:
     pause_after_s: float
     """A window this long ends at the next pause of ``pause_s``."""
     pause_s: float
+    before_s: float = 0.25
+    """Audio kept before the first speech: onsets are quieter than a detector's threshold."""
+    after_s: float = 0.2
+    """Audio kept after the last speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class WindowPolicy:
 
     live: WindowRules = WindowRules(longest_s=15.0, pause_after_s=8.0, pause_s=0.3)
     """Of a stream whose partial texts somebody waits for: each reads the whole window anew."""
-    whole: WindowRules = WindowRules(longest_s=30.0, pause_after_s=30.0, pause_s=0.3)
+    whole: WindowRules = WindowRules(longest_s=30.0, pause_after_s=30.0, pause_s=0.3, before_s=1.0, after_s=1.0)
     """Of a file, where nobody waits for the text of its beginning."""
     whole_gap_s: float = 2.0
     """A pause that ends any window of a file; in a live stream the client says which."""

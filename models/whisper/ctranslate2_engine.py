@@ -81,7 +81,9 @@ class CTranslate2Engine:
             found |= zip(own, _on_cpu(view), strict=True)
         return [found[row] for row in rows]
 
-    def generate(self, encoded: EncodedWindows, rows: Sequence[int], tasks: Sequence[DecodingTask]) -> list[Decoded]:
+    def generate(
+        self, encoded: EncodedWindows, rows: Sequence[int], tasks: Sequence[DecodingTask], beams: int
+    ) -> list[Decoded]:
         task_of = dict(zip(rows, tasks, strict=True))
         alike: dict[tuple[int, int], list[int]] = {}
         for row, task in task_of.items():
@@ -89,15 +91,17 @@ class CTranslate2Engine:
         found: dict[int, Decoded] = {}
         for (_, longest), same in alike.items():
             for own, view in _parts(encoded, same):
-                found |= zip(own, self._generate(view, [task_of[row] for row in own], longest), strict=True)
+                found |= zip(own, self._generate(view, [task_of[row] for row in own], longest, beams), strict=True)
         return [found[row] for row in rows]
 
-    def _generate(self, view: ctranslate2.StorageView, tasks: Sequence[DecodingTask], longest: int) -> list[Decoded]:
+    def _generate(
+        self, view: ctranslate2.StorageView, tasks: Sequence[DecodingTask], longest: int, beams: int
+    ) -> list[Decoded]:
         policy, rules = self._checkpoint.policy, self._checkpoint.rules
         results = self._model.generate(
             view,
             [list(task.start) for task in tasks],
-            beam_size=policy.beams,
+            beam_size=beams,
             length_penalty=policy.length_power,
             max_length=longest,
             return_scores=True,

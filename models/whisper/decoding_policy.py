@@ -20,6 +20,10 @@ class DecodingPolicy:
     """Write timestamps between the segments, as these checkpoints were mostly trained to. In windows as short as the speech
     they are what keeps the network from saying everything again to fill the window."""
     beams: int = 5
+    draft_beams: int = 1
+    """For windows whose text will be replaced."""
+    draft_tokens_per_second: float = 15.0
+    """Budget of these. Audio cut off within a word is read over and over: with 50 one in thirty took seconds."""
     length_power: float = 1.0
     """Texts compete by log probability over their tokens to this power."""
     trained_on_short_windows: bool = False
@@ -37,8 +41,9 @@ class DecodingPolicy:
     no_speech_probability: float = 0.6
     no_speech_log_probability: float = -1.0
     """A text is dropped if the network thinks that nobody speaks and is not sure of the text either."""
-    doubtful_log_probability: float = -1.0
-    """A text with a lower mean is doubted."""
+    doubtful_log_probability: float = -0.33
+    """A text of a short window with a lower mean is decoded again at full length: 9 % of Kokoro's sentences, 26 % in noise,
+    three quarters of the single words in nine languages, whose errors then are those of faster-whisper."""
     doubtful_compression_ratio: float = 2.4
     """A text whose bytes compress better is doubted: it says the same over and over."""
     doubtful_gap_s: float = 1.0

@@ -11,7 +11,8 @@ from models.whisper.engine import Decoded, Floats
 
 LOUD_BELOW_LOUDEST = 0.5
 """In units of normalised log-mel, 20 dB: what is not so much below the loudest moment is heard."""
-SHORTEST_COPY_TOKENS = 3
+SHORTEST_COPY_CHARACTERS = 6
+UNCOVERED = "speech without words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Reading:
     loud_until_s: float
     """Where the last loud moment of the window is."""
     length_s: float
+    window_s: float
+    """With its padding."""
 
 
 def loud_until(mel: Floats, frames_per_second: int) -> float:
@@ -42,10 +45,10 @@ def compression_ratio(text: str) -> float:
     return len(content) / len(zlib.compress(content)) if content else 0.0
 
 
-def is_said_twice(tokens: Sequence[int]) -> bool:
-    """The second half of a text is its first half once more."""
-    half = len(tokens) // 2
-    return half >= SHORTEST_COPY_TOKENS and list(tokens[:half]) == list(tokens[len(tokens) - half :])
+def ends_with_a_copy(text: str) -> bool:
+    """The end of a text is what stands before it once more, but for capitals and punctuation."""
+    said = "".join(filter(str.isalnum, text.casefold()))
+    return any(said[-length:] == said[-2 * length : -length] for length in range(SHORTEST_COPY_CHARACTERS, len(said) // 2 + 1))
 
 
 def doubts(reading: Reading, policy: DecodingPolicy) -> list[str]:
@@ -62,11 +65,11 @@ def doubts(reading: Reading, policy: DecodingPolicy) -> list[str]:
         found.append("log probability")
     if compression_ratio(reading.text) > policy.doubtful_compression_ratio:
         found.append("compression ratio")
-    if is_said_twice(reading.text_tokens):
+    if ends_with_a_copy(reading.text):
         found.append("said twice")
     if reading.end_s is not None:
         if reading.loud_until_s - reading.end_s > policy.doubtful_gap_s:
-            found.append("speech without words")
-        if reading.end_s - reading.length_s > policy.rest_s / 2:
-            found.append("words without speech")
+            found.append(UNCOVERED)
+        if reading.end_s > reading.window_s:
+            found.append("words behind the window")
     return found

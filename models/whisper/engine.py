@@ -59,8 +59,8 @@ class Engine(Protocol[Encoded]):
     def detect_languages(self, encoded: Encoded, rows: Sequence[int]) -> list[str]:
         """The likeliest language of each of these windows."""
 
-    def generate(self, encoded: Encoded, rows: Sequence[int], tasks: Sequence[DecodingTask]) -> list[Decoded]:
-        """A text for each of these windows, by beam search."""
+    def generate(self, encoded: Encoded, rows: Sequence[int], tasks: Sequence[DecodingTask], beams: int) -> list[Decoded]:
+        """A text for each of these windows, by beam search; one beam is greedy decoding."""
 
     def states(self, encoded: Encoded, rows: Sequence[int]) -> list[Floats]:
         """What the encoder made of each of these windows, [T / 2, C], padding left out or not."""

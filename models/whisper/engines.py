@@ -42,7 +42,7 @@ def probe_s(name: str, folder: Path, checkpoint: Checkpoint, device: str) -> flo
     took_s = []
     for _ in range(3):  # the first sets things up
         started_s = time.perf_counter()
-        engine.generate(engine.encode([mel]), [0], [task])
+        engine.generate(engine.encode([mel]), [0], [task], checkpoint.policy.beams)
         took_s.append(time.perf_counter() - started_s)
     return min(took_s)
 

@@ -70,17 +70,21 @@ def _hann(samples: int) -> Floats:
 
 
 def mel_power(pcm: Pcm, settings: FeatureSettings = FeatureSettings()) -> Floats:
-    """Mel power spectrum, [T, M]; T = samples // hop. Frames are centred on their hop, edges reflected."""
+    """Mel power spectrum, [T, M]; T = samples // hop. Frames are centred on their hop; the start is reflected, silence follows.
+
+    The order of the operations is that of the published features, so that the numbers are the same to the last bit: in int8,
+    texts that hang in the balance fell otherwise for differences of 1e-7 (4 of 27 clips of single words in nine languages).
+    """
     half = settings.fft_samples // 2
-    if len(pcm) <= half:  # too short to reflect
-        pcm = np.pad(pcm, (0, half + 1 - len(pcm)))
-    frames = len(pcm) // settings.hop_samples
-    padded = np.pad(np.ascontiguousarray(pcm, dtype=np.float32), half, mode="reflect")
+    silence = np.zeros(max(half, half + 1 - len(pcm)), np.float32)
+    frames = len(pcm) // settings.hop_samples if len(pcm) > half else (half + 1) // settings.hop_samples
+    audible = np.concatenate([np.ascontiguousarray(pcm, dtype=np.float32), silence])
+    padded = np.pad(audible, (half, 0), mode="reflect")
     windows = np.lib.stride_tricks.sliding_window_view(padded, settings.fft_samples)
     windows = windows[:: settings.hop_samples][:frames]
-    spectrum = np.fft.rfft(windows * _hann(settings.fft_samples), axis=-1)
-    power = spectrum.real**2 + spectrum.imag**2
-    mel: Floats = power.astype(np.float32, copy=False) @ mel_filters(settings)
+    spectrum = np.fft.rfft(windows * _hann(settings.fft_samples), axis=-1).astype(np.complex64)
+    power = np.abs(spectrum) ** 2
+    mel: Floats = (np.ascontiguousarray(mel_filters(settings).T) @ power.T).T
     return mel
 
 

@@ -15,11 +15,12 @@ from models.hearing import Hypothesis, RecognitionWindow, RecognizedWord, Recogn
 from models.whisper.checkpoint import read_checkpoint
 from models.whisper.decoding import DecodingTask
 from models.whisper.decoding_policy import DecodingPolicy
-from models.whisper.doubt import Reading, doubts, loud_until
+from models.whisper.doubt import UNCOVERED, Reading, doubts, loud_until
 from models.whisper.engine import Alignment, Decoded, Engine, Floats
 from models.whisper.engines import open_engine
 from models.whisper.features import log_mel
 from models.whisper.keyterms import TermTrie, spellings
+from models.whisper.timestamps import said_within
 from models.whisper.tokenizer import WhisperTokenizer
 from models.whisper.torch_engine import TorchEngine
 
@@ -42,6 +43,13 @@ class _Heard:
     language: str
     words: tuple[RecognizedWord, ...]
 
+    def followed_by(self, rest: "_Heard", at_s: float, tokenizer: WhisperTokenizer) -> "_Heard":
+        """With what was heard from ``at_s`` on."""
+        tokens = [*self.reading.text_tokens, *rest.reading.text_tokens]
+        moved = (replace(word, start_s=word.start_s + at_s, end_s=word.end_s + at_s) for word in rest.words)
+        reading = replace(self.reading, text=tokenizer.decode(tokens).strip(), text_tokens=tokens)
+        return _Heard(reading, self.doubts, self.language, (*self.words, *moved))
+
 
 class WhisperRecognizer:
     """Implements `models.hearing.Recognizer`; stateless between steps."""
@@ -55,7 +63,7 @@ class WhisperRecognizer:
         self._starts_outside_words = self.tokenizer.starts_outside_words(self.checkpoint.rules.choosable)
         self._tries: OrderedDict[tuple[str, ...], TermTrie] = OrderedDict()
         self.engine: Engine[Any] = open_engine(engine, folder, self.checkpoint, device)
-        self._term_engine: TorchEngine | None = self.engine if isinstance(self.engine, TorchEngine) else None
+        self._torch_decoder: TorchEngine | None = None
         self._info = RecognizerInfo(
             family="whisper",
             sample_rate_hz=self.checkpoint.features.sample_rate_hz,
@@ -88,13 +96,14 @@ class WhisperRecognizer:
             return []
         mels = [self._features(window.pcm) for window in windows]
         heard = self._hear(windows, mels, full_length=False)
-        again = [row for row, first in enumerate(heard) if first.doubts]
+        again = [row for row, first in enumerate(heard) if first.doubts and not windows[row].draft]
         retried = set(again)
         if again:
             second = self._hear([windows[row] for row in again], [mels[row] for row in again], full_length=True)
             for row, other in zip(again, second, strict=True):
                 if not other.reading.decoded.truncated and len(other.doubts) <= len(heard[row].doubts):
                     heard[row] = other
+            heard = self._with_rest(windows, heard, again)
         return [
             Hypothesis(
                 text=one.reading.text,
@@ -108,17 +117,42 @@ class WhisperRecognizer:
             for row, one in enumerate(heard)
         ]
 
+    def _with_rest(self, windows: Sequence[RecognitionWindow], heard: Sequence[_Heard], rows: Sequence[int]) -> list[_Heard]:
+        """Where a text ends well before the speech does, what follows its last timestamp is read as a window of its own."""
+        result, rate_hz = list(heard), self._info.sample_rate_hz
+        ended = {row: heard[row].reading.end_s for row in rows if UNCOVERED in heard[row].doubts}
+        cuts = {row: round(end_s * rate_hz) for row, end_s in ended.items() if end_s}
+        if not cuts:
+            return result
+        rests = [
+            replace(
+                windows[row],
+                pcm=windows[row].pcm[cut:],
+                language=heard[row].language,
+                prompt=heard[row].reading.text,
+                prefix="",
+            )
+            for row, cut in cuts.items()
+        ]
+        for (row, cut), rest in zip(
+            cuts.items(), self._hear(rests, [self._features(rest.pcm) for rest in rests], full_length=True), strict=True
+        ):
+            if not rest.doubts:
+                result[row] = heard[row].followed_by(rest, cut / rate_hz, self.tokenizer)
+        return result
+
     # --- one decoding -----------------------------------------------------------
 
     def _hear(self, windows: Sequence[RecognitionWindow], mels: Sequence[Floats], full_length: bool) -> list[_Heard]:
         """Decode windows whose features are given, in windows as short as their speech or as long as they can be."""
-        encoded = self.engine.encode([self._padded(mel, full_length) for mel in mels])
+        padded = [self._padded(mel, full_length) for mel in mels]
+        encoded = self.engine.encode(padded)
         languages = self._languages(windows, encoded)
         tasks = [self._task(window, language) for window, language in zip(windows, languages, strict=True)]
         results = self._generate(encoded, windows, tasks)
         readings = [
-            self._reading(window, mel, self._silenced(window, task, result))
-            for window, mel, task, result in zip(windows, mels, tasks, results, strict=True)
+            self._reading(window, mel, len(whole), self._silenced(window, task, result))
+            for window, mel, whole, task, result in zip(windows, mels, padded, tasks, results, strict=True)
         ]
         timed = [row for row, window in enumerate(windows) if window.want_words and readings[row].text_tokens]
         words = self._words(encoded, timed, languages, readings) if timed else {}
@@ -168,7 +202,7 @@ class WhisperRecognizer:
         if prefix and checkpoint.rules.timestamps is not None:
             prefix = [checkpoint.rules.timestamps.start, *prefix]
         seconds = len(window.pcm) / checkpoint.features.sample_rate_hz
-        budget = token_budget(policy, seconds, min(limit // 2, limit - len(start)))
+        budget = token_budget(policy, seconds, min(limit // 2, limit - len(start)), window.draft)
         known = (*start, *prefix)
         return DecodingTask(known, len(prompt), len(prefix), max(1, budget - len(prefix)), self._terms(window.keyterms))
 
@@ -193,18 +227,28 @@ class WhisperRecognizer:
 
     def _generate(self, encoded: Any, windows: Sequence[RecognitionWindow], tasks: Sequence[DecodingTask]) -> list[Decoded]:
         """Windows with keyterms are decoded by torch, the only engine that can look for them."""
-        with_terms = [] if self.engine is self._term_engine else [row for row, task in enumerate(tasks) if task.terms]
-        without = [row for row in range(len(tasks)) if row not in with_terms]
+        policy = self.checkpoint.policy
+        ways: dict[tuple[bool, int], list[int]] = {}
+        for row, (window, task) in enumerate(zip(windows, tasks, strict=True)):
+            by_torch = task.terms is not None and not isinstance(self.engine, TorchEngine)
+            ways.setdefault((by_torch, policy.draft_beams if window.draft else policy.beams), []).append(row)
         found: dict[int, Decoded] = {}
-        if without:
-            found |= zip(without, self.engine.generate(encoded, without, [tasks[row] for row in without]), strict=True)
-        if with_terms:
-            if self._term_engine is None:
-                self._term_engine = TorchEngine(self._folder, self.checkpoint, self._device, encodes=False)
-            states = self._term_engine.of_states(self.engine.states(encoded, with_terms))
-            chosen = [tasks[row] for row in with_terms]
-            found |= zip(with_terms, self._term_engine.generate(states, range(len(chosen)), chosen), strict=True)
+        for (by_torch, beams), rows in ways.items():
+            chosen = [tasks[row] for row in rows]
+            if by_torch:
+                engine = self._term_engine()
+                states = engine.of_states(self.engine.states(encoded, rows))
+                results = engine.generate(states, range(len(rows)), chosen, beams)
+            else:
+                results = self.engine.generate(encoded, rows, chosen, beams)
+            found |= zip(rows, results, strict=True)
         return [found[row] for row in range(len(tasks))]
+
+    def _term_engine(self) -> TorchEngine:
+        """The decoder in torch, loaded with the first terms that are asked for."""
+        if self._torch_decoder is None:
+            self._torch_decoder = TorchEngine(self._folder, self.checkpoint, self._device, encodes=False)
+        return self._torch_decoder
 
     def _silenced(self, window: RecognitionWindow, task: DecodingTask, result: Decoded) -> Decoded:
         """Empty a result that the model itself takes for silence; committed text stays."""
@@ -215,19 +259,28 @@ class WhisperRecognizer:
             return replace(result, tokens=result.tokens[: task.prefix_tokens], truncated=False)
         return result
 
-    def _reading(self, window: RecognitionWindow, mel: Floats, decoded: Decoded) -> Reading:
-        rules = self.checkpoint.rules
+    def _reading(self, window: RecognitionWindow, mel: Floats, frames: int, decoded: Decoded) -> Reading:
+        """``frames``: how long the window was with its padding."""
+        rules, features = self.checkpoint.rules, self.checkpoint.features
+        length_s = len(window.pcm) / features.sample_rate_hz
+        loud_s = loud_until(mel, features.frames_per_second)
+        if rules.timestamps is not None:
+            bounds = round(loud_s / features.position_s), round(length_s / features.position_s)
+            said = said_within(decoded.tokens, rules.timestamps, *bounds)
+            if len(said) < len(decoded.tokens):
+                decoded = replace(decoded, tokens=said, truncated=False)
         text_tokens = [token for token in decoded.tokens if token < rules.end]
         end_s = None
         if rules.timestamps is not None and decoded.tokens and decoded.tokens[-1] in rules.timestamps:
-            end_s = (decoded.tokens[-1] - rules.timestamps.start) * self.checkpoint.features.position_s
+            end_s = (decoded.tokens[-1] - rules.timestamps.start) * features.position_s
         return Reading(
             decoded=decoded,
             text=self.tokenizer.decode(text_tokens).strip(),
             text_tokens=text_tokens,
             end_s=end_s,
-            loud_until_s=loud_until(mel, self.checkpoint.features.frames_per_second),
-            length_s=len(window.pcm) / self._info.sample_rate_hz,
+            loud_until_s=loud_s,
+            length_s=length_s,
+            window_s=frames / features.frames_per_second,
         )
 
     # --- words ------------------------------------------------------------------
@@ -253,9 +306,10 @@ class WhisperRecognizer:
         return tuple(words)
 
 
-def token_budget(policy: DecodingPolicy, seconds: float, room: int) -> int:
+def token_budget(policy: DecodingPolicy, seconds: float, room: int, draft: bool = False) -> int:
     """How many tokens a window of this length can hold at most; ``room`` is what the network has left."""
-    return max(1, min(room, int(policy.tokens_at_least + policy.tokens_per_second * seconds)))
+    tokens_per_second = policy.draft_tokens_per_second if draft else policy.tokens_per_second
+    return max(1, min(room, int(policy.tokens_at_least + tokens_per_second * seconds)))
 
 
 def padded_frames(frames: int, frames_per_second: int, rest_s: float) -> int:

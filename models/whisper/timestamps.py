@@ -1,5 +1,6 @@
 """Timestamps in a text: which may be chosen when, as openai/whisper has it, and what they say about it."""
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -31,3 +32,30 @@ def allow_in_turn(logits: Tensor, texts: Sequence[Sequence[int]], stamps: range,
     chances = logits.log_softmax(-1)
     likelier = chances[:, first:stop].logsumexp(-1) > chances[:, :first].amax(-1)
     logits[likelier, :first] = -torch.inf
+
+
+def said_within(tokens: Sequence[int], stamps: range, loud_until: int, end: int) -> list[int]:
+    """The tokens without segments that cannot have been said: those that begin behind the audio, and copies of the segment
+    before that begin behind its last loud moment. Both in encoder positions.
+
+    A network that fills a short window with the same words again writes such segments.
+    """
+    before: list[int] = []
+    current: list[int] = []
+    for place, token in enumerate(tokens):
+        if token not in stamps:
+            current.append(token)
+            continue
+        opens = place + 1 < len(tokens) and tokens[place + 1] not in stamps
+        if opens and place and token - stamps.start >= loud_until:
+            following = _segment(tokens[place + 1 :], stamps)
+            if token - stamps.start >= end or following == (current or before):
+                return list(tokens[:place])
+        if current:
+            before, current = current, []
+    return list(tokens)
+
+
+def _segment(tokens: Sequence[int], stamps: range) -> list[int]:
+    """Tokens up to the next timestamp."""
+    return list(itertools.takewhile(lambda token: token not in stamps, tokens))

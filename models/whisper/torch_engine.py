@@ -77,10 +77,11 @@ class TorchEngine:
         return [names[place] for place in logits[:, list(tokens)].argmax(-1).tolist()]
 
     @torch.inference_mode()
-    def generate(self, encoded: EncodedWindows, rows: Sequence[int], tasks: Sequence[DecodingTask]) -> list[Decoded]:
-        rules, beams = self._checkpoint.rules, self._checkpoint.policy.beams
+    def generate(
+        self, encoded: EncodedWindows, rows: Sequence[int], tasks: Sequence[DecodingTask], beams: int
+    ) -> list[Decoded]:
         states, positions = encoded.states[list(rows)], encoded.positions[list(rows)]
-        found = decode(self._decoder, states, positions, tasks, rules, beams)
+        found = decode(self._decoder, states, positions, tasks, self._checkpoint.rules, beams)
         return [
             Decoded(one.tokens, one.mean_log_probability(task.prefix_tokens), one.no_speech_probability, one.truncated)
             for one, task in zip(found, tasks, strict=True)

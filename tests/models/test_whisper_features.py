@@ -32,7 +32,7 @@ def test_equal_to_faster_whisper(settings: FeatureSettings) -> None:
     extractor_module = pytest.importorskip("faster_whisper.feature_extractor")
     extractor = extractor_module.FeatureExtractor(hop_length=settings.hop_samples, n_fft=settings.fft_samples)
     pcm = signal(2.5)
-    expected = extractor(pcm, padding=0)
+    expected = extractor(pcm)
     ours = log_mel(pcm, settings).T
     assert np.abs(ours - expected[:, : ours.shape[1]]).max() < 1e-4
 

@@ -31,6 +31,7 @@ so that the text decoded in the pause can be the final one."""
 DECODING = {
     "timestamps": False,
     "beams": 4,
+    "draft_beams": 4,
     "length_power": 0.6,
     "trained_on_short_windows": True,
     "rest_s": 0.2,

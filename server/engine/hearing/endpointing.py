@@ -25,7 +25,7 @@ class EndpointPolicy:
     them, all had it (90 of 90; 87 at 0 dB); where hum, tones and music set in they pass 0.5 for 0.3 s, not this."""
     min_speech_s: float = 0.12
     pre_roll_s: float = 0.25
-    """Audio kept before the first speech frame: onsets are quieter than the detector's threshold."""
+    """Audio kept before the first speech frame; see `models.hearing.WindowRules`."""
     post_roll_s: float = 0.2
     """Audio kept after the last speech frame."""
 

@@ -235,6 +235,7 @@ class Transcription:
                 prefix=job.hearing.text.prefix(job.window) if job.window is self._open_window(job) else "",
                 want_words=job.hearing.session.request.want_words or len(job.window.phrases) > 1,
                 keyterms=job.hearing.session.request.keyterms,
+                draft=not (job.window.is_final or job.window.in_pause),  # one that ends in a pause may become final
             )
             for job in jobs
         ]

@@ -23,6 +23,8 @@ from server.requests.transcription import TranscriptionRequest, TurnPhase, TurnS
 CUT_SEARCH = 0.5
 """A window that is too long is cut in its last half."""
 CUT_SMOOTHING_FRAMES = 5
+KEPT_S = 0.3
+"""Audio kept beside that before speech: it takes a moment to be sure that it is speech."""
 FIRST_HOP_S = 0.3
 """New audio before the first decoding of a window; later ones wait for the hop."""
 NO_TURN_S = 1.0
@@ -83,13 +85,15 @@ class WindowCutter:
         gap_s = policy.whole_gap_s if request.whole else request.max_silence_s
         silence_s = float("inf") if self._turns else gap_s
         rules = policy.whole if request.whole else policy.live
-        self._ends = Endpointer(EndpointPolicy(frame_s, request.min_volume, silence_s))
+        self._ends = Endpointer(
+            EndpointPolicy(frame_s, request.min_volume, silence_s, pre_roll_s=rules.before_s, post_roll_s=rules.after_s)
+        )
         self._max_frames = int(rules.longest_s / frame_s)
         self._needed_frames = self._ends.policy.frames(self._ends.policy.min_speech_s)
         self._pause_cut_frames = int(rules.pause_after_s / frame_s)
         self._pause_s = rules.pause_s
         self._pause_frames = self._ends.policy.frames(rules.pause_s)
-        self._keep_frames = self._ends.policy.frames(0.5)
+        self._keep_frames = self._ends.policy.frames(rules.before_s + KEPT_S)
         self._inputs: deque[Pcm | Mark] = deque()
         self._rest: Pcm = np.zeros(0, np.float32)
         self._frames: deque[_Frame] = deque()

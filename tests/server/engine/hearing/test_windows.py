@@ -174,7 +174,7 @@ def test_short_segments_of_a_file_are_read_together() -> None:
 
 
 def test_a_long_gap_ends_a_window_of_a_file() -> None:
-    assert windows_of_a_file((2.0, True), (4.0, False), (2.0, True)) == [(0.0, 2.2), (5.7, 8.0)]
+    assert windows_of_a_file((2.0, True), (4.0, False), (2.0, True)) == [(0.0, 3.0), (5.0, 8.0)]
 
 
 def test_long_speech_in_a_file_is_cut_in_the_middle_of_its_longest_late_pause() -> None:
