@@ -77,7 +77,7 @@ class WindowRules:
 class WindowPolicy:
     """Which windows a checkpoint reads best; the values here are those of stock Whisper."""
 
-    live: WindowRules = WindowRules(longest_s=15.0, pause_after_s=8.0, pause_s=0.3)
+    live: WindowRules = WindowRules(longest_s=15.0, pause_after_s=8.0, pause_s=0.3, before_s=0.5, after_s=0.5)
     """Of a stream whose partial texts somebody waits for: each reads the whole window anew."""
     whole: WindowRules = WindowRules(longest_s=30.0, pause_after_s=30.0, pause_s=0.3, before_s=1.0, after_s=1.0)
     """Of a file, where nobody waits for the text of its beginning."""
