@@ -2,11 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Protocol
 
 from models.audio import Pcm
 
 # --- speech recognition ---------------------------------------------------------
+
+
+class Effort(Enum):
+    """What a better text of a window is worth in time."""
+
+    DRAFT = "draft"
+    """Hardly any: the text of a longer window will take its place."""
+    LIVE = "live"
+    """Some: it is final, and somebody waits for it."""
+    WHOLE = "whole"
+    """As much as it takes: part of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +35,7 @@ class RecognitionWindow:
     keyterms: tuple[str, ...] = ()
     """Names and phrases that may be said; a recognizer that can prefers them where the sound allows it."""
     want_words: bool = False
-    draft: bool = False
-    """The text of a longer window will take its place: a fast text is worth more than the best one."""
+    effort: Effort = Effort.WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +94,8 @@ class WindowPolicy:
     """Of a file, where nobody waits for the text of its beginning."""
     whole_gap_s: float = 2.0
     """A pause that ends any window of a file; in a live stream the client says which."""
+    loses_phrases: bool = False
+    """The network may leave out a phrase before or behind a pause: its windows are cut there if one side has no word."""
 
     def within(self, longest_s: float) -> "WindowPolicy":
         """The same with no window longer than this."""
@@ -106,6 +119,8 @@ class RecognizerInfo:
     """What runs the network on the device, and with which numbers: "torch float32", "ctranslate2 int8"."""
     weight_bytes: int = 0
     """What the parameters and buffers take on the device."""
+    parallel_steps: int = 1
+    """How many threads may be in `Recognizer.step` at the same time, each as fast as one alone."""
 
 
 class Recognizer(Protocol):

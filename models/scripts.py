@@ -10,6 +10,11 @@ _UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uff65]"
 )
 """Thai, Lao, Burmese, Khmer, kana and Chinese characters and their punctuation: written without spaces between words."""
+LATIN_LANGUAGES = frozenset(
+    "af az bs br ca cs cy da de en es et eu fi fo fr gl ha haw hr ht hu id is it jw la lb ln lt lv mg mi ms mt nl nn no oc pl "
+    "pt ro sk sl sn so sq su sv sw tk tl tr uz vi yo".split()
+)
+"""Written in Latin letters, of which a token of Whisper's vocabulary holds several; letters of others take one to three."""
 _PIECE = re.compile(r"\s*\S")
 
 

@@ -22,8 +22,6 @@ class DecodingPolicy:
     beams: int = 5
     draft_beams: int = 1
     """For windows whose text will be replaced."""
-    draft_tokens_per_second: float = 15.0
-    """Budget of these. Audio cut off within a word is read over and over: with 50 one in thirty took seconds."""
     length_power: float = 1.0
     """Texts compete by log probability over their tokens to this power."""
     trained_on_short_windows: bool = False
@@ -33,6 +31,11 @@ class DecodingPolicy:
     tokens_per_second: float = 50.0
     """Budget. Scripts that the vocabulary writes byte by byte take 30 to 40; English takes 4."""
     tokens_at_least: int = 40
+    short_tokens_per_second: float = 8.0
+    """Budget of drafts, and of the first reading of a window that is not of full length, in the languages of Latin script.
+    A short window may be filled with copies of what was said, and audio cut off within a word is read over and over: with
+    50 one draft in thirty took seconds."""
+    short_tokens_at_least: int = 16
     stops_loops: bool = False
     """Cut a text off where a pattern begins to repeat without end. Stock checkpoints write what is said over and over;
     their endless loops are found by how well they compress."""

@@ -52,6 +52,8 @@ class Engine(Protocol[Encoded]):
     """Engine and numbers: "torch float32"."""
     weight_bytes: int
     """What the weights take on the device."""
+    parallel: int
+    """How many threads may use it at the same time, each as fast as one alone."""
 
     def encode(self, mels: Sequence[Floats]) -> Encoded:
         """Log-mel windows, each [T, M] with its padding; T is even."""

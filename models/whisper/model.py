@@ -1,5 +1,6 @@
 """Any Whisper checkpoint at rest behind `models.hearing.Recognizer`: what is decoded, how, and what of it is believed."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,8 @@ import numpy as np
 import torch
 
 from models.audio import Pcm
-from models.hearing import Hypothesis, RecognitionWindow, RecognizedWord, RecognizerInfo
+from models.hearing import Effort, Hypothesis, RecognitionWindow, RecognizedWord, RecognizerInfo
+from models.scripts import LATIN_LANGUAGES
 from models.whisper.checkpoint import read_checkpoint
 from models.whisper.decoding import DecodingTask
 from models.whisper.decoding_policy import DecodingPolicy
@@ -30,7 +32,7 @@ PADDING_STEP_S = 1
 SHORTEST_WORD_S = 0.1
 """Nothing shorter is decoded: the network never heard so little."""
 MAX_PROMPT_TOKENS = 100
-REMEMBERED_FIELDTERMS = 128
+REMEMBERED_TERM_LISTS = 128
 """Lists of terms: building one takes milliseconds, and each stream asks for its own with every window."""
 
 
@@ -64,6 +66,8 @@ class WhisperRecognizer:
         self._tries: OrderedDict[tuple[str, ...], TermTrie] = OrderedDict()
         self.engine: Engine[Any] = open_engine(engine, folder, self.checkpoint, device)
         self._torch_decoder: TorchEngine | None = None
+        self._lock = threading.Lock()
+        """Of the tries and the torch decoder, which steps that run at the same time share."""
         self._info = RecognizerInfo(
             family="whisper",
             sample_rate_hz=self.checkpoint.features.sample_rate_hz,
@@ -75,6 +79,7 @@ class WhisperRecognizer:
             windows=self.checkpoint.windows,
             engine=self.engine.description,
             weight_bytes=self.engine.weight_bytes,
+            parallel_steps=self.engine.parallel,
         )
 
     @property
@@ -95,11 +100,12 @@ class WhisperRecognizer:
         if not windows:
             return []
         mels = [self._features(window.pcm) for window in windows]
-        heard = self._hear(windows, mels, full_length=False)
-        again = [row for row, first in enumerate(heard) if first.doubts and not windows[row].draft]
+        heard = self._hear(windows, mels, [0.0] * len(windows))
+        again = [row for row, first in enumerate(heard) if first.doubts and windows[row].effort is not Effort.DRAFT]
         retried = set(again)
         if again:
-            second = self._hear([windows[row] for row in again], [mels[row] for row in again], full_length=True)
+            lengths_s = [self._second_length_s(windows[row], mels[row]) for row in again]
+            second = self._hear([windows[row] for row in again], [mels[row] for row in again], lengths_s)
             for row, other in zip(again, second, strict=True):
                 if not other.reading.decoded.truncated and len(other.doubts) <= len(heard[row].doubts):
                     heard[row] = other
@@ -134,27 +140,36 @@ class WhisperRecognizer:
             )
             for row, cut in cuts.items()
         ]
-        for (row, cut), rest in zip(
-            cuts.items(), self._hear(rests, [self._features(rest.pcm) for rest in rests], full_length=True), strict=True
-        ):
+        lengths_s = [self._info.max_window_s] * len(rests)
+        read = self._hear(rests, [self._features(rest.pcm) for rest in rests], lengths_s)
+        for (row, cut), rest in zip(cuts.items(), read, strict=True):
             if not rest.doubts:
                 result[row] = heard[row].followed_by(rest, cut / rate_hz, self.tokenizer)
         return result
 
+    def _second_length_s(self, window: RecognitionWindow, mel: Floats) -> float:
+        """How long a window is made to be read again: all that the network takes, half of it where somebody waits."""
+        longest_s = self._info.max_window_s
+        half = longest_s / 2 * self.checkpoint.features.frames_per_second
+        return longest_s / 2 if window.effort is Effort.LIVE and len(self._padded(mel, 0.0)) < half else longest_s
+
     # --- one decoding -----------------------------------------------------------
 
-    def _hear(self, windows: Sequence[RecognitionWindow], mels: Sequence[Floats], full_length: bool) -> list[_Heard]:
-        """Decode windows whose features are given, in windows as short as their speech or as long as they can be."""
-        padded = [self._padded(mel, full_length) for mel in mels]
+    def _hear(self, windows: Sequence[RecognitionWindow], mels: Sequence[Floats], lengths_s: Sequence[float]) -> list[_Heard]:
+        """Decode windows whose features are given; each is made as long as its speech needs, and at least so long."""
+        padded = [self._padded(mel, length_s) for mel, length_s in zip(mels, lengths_s, strict=True)]
         encoded = self.engine.encode(padded)
         languages = self._languages(windows, encoded)
-        tasks = [self._task(window, language) for window, language in zip(windows, languages, strict=True)]
+        tasks = [
+            self._task(window, language, is_short=length_s == 0.0)
+            for window, language, length_s in zip(windows, languages, lengths_s, strict=True)
+        ]
         results = self._generate(encoded, windows, tasks)
         readings = [
             self._reading(window, mel, len(whole), self._silenced(window, task, result))
             for window, mel, whole, task, result in zip(windows, mels, padded, tasks, results, strict=True)
         ]
-        timed = [row for row, window in enumerate(windows) if window.want_words and readings[row].text_tokens]
+        timed = [row for row, window in enumerate(windows) if self._times(window) and readings[row].text_tokens]
         words = self._words(encoded, timed, languages, readings) if timed else {}
         return [
             _Heard(reading, doubts(reading, self.checkpoint.policy), languages[row], words.get(row, ()))
@@ -169,11 +184,14 @@ class WhisperRecognizer:
             raise ValueError(f"a window of {seconds:.1f} s is longer than {self._info.max_window_s:.1f} s")
         return log_mel(pcm, settings)
 
-    def _padded(self, mel: Floats, full_length: bool) -> Floats:
-        """With 0.0 behind: to `padded_frames`, or to the longest window."""
+    def _times(self, window: RecognitionWindow) -> bool:
+        """Whether the words of a window get times: in a draft only where they tell that a phrase is missing."""
+        return window.want_words and (window.effort is not Effort.DRAFT or self.checkpoint.windows.loses_phrases)
+
+    def _padded(self, mel: Floats, least_s: float) -> Floats:
+        """With 0.0 behind: to `padded_frames`, at least to ``least_s``."""
         rate, limit = self.checkpoint.features.frames_per_second, self.checkpoint.config.max_mel_frames
-        longest = round(self._info.max_window_s * rate) if full_length else 0
-        frames = min(max(padded_frames(len(mel), rate, self.checkpoint.policy.rest_s), longest), limit)
+        frames = min(max(padded_frames(len(mel), rate, self.checkpoint.policy.rest_s), round(least_s * rate)), limit)
         return np.pad(mel[:frames], ((0, max(0, frames - len(mel))), (0, 0)))
 
     def _languages(self, windows: Sequence[RecognitionWindow], encoded: Any) -> list[str]:
@@ -188,7 +206,7 @@ class WhisperRecognizer:
                 known[row] = language
         return known
 
-    def _task(self, window: RecognitionWindow, language: str) -> DecodingTask:
+    def _task(self, window: RecognitionWindow, language: str, is_short: bool) -> DecodingTask:
         checkpoint, policy = self.checkpoint, self.checkpoint.policy
         prompt: list[int] = []
         if window.prompt.strip() and checkpoint.previous is not None:
@@ -202,7 +220,7 @@ class WhisperRecognizer:
         if prefix and checkpoint.rules.timestamps is not None:
             prefix = [checkpoint.rules.timestamps.start, *prefix]
         seconds = len(window.pcm) / checkpoint.features.sample_rate_hz
-        budget = token_budget(policy, seconds, min(limit // 2, limit - len(start)), window.draft)
+        budget = token_budget(policy, seconds, min(limit // 2, limit - len(start)), is_short and language in LATIN_LANGUAGES)
         known = (*start, *prefix)
         return DecodingTask(known, len(prompt), len(prefix), max(1, budget - len(prefix)), self._terms(window.keyterms))
 
@@ -217,13 +235,14 @@ class WhisperRecognizer:
         """Built once for all windows of a stream, and kept for the newest streams."""
         if not keyterms:
             return None
-        if keyterms not in self._tries:
-            sequences = [self.tokenizer.encode(text) for term in keyterms for text in spellings(term)]
-            self._tries[keyterms] = TermTrie(sequences, self._starts_outside_words)
-        self._tries.move_to_end(keyterms)
-        if len(self._tries) > REMEMBERED_FIELDTERMS:
-            self._tries.popitem(last=False)
-        return self._tries[keyterms]
+        with self._lock:
+            if keyterms not in self._tries:
+                sequences = [self.tokenizer.encode(text) for term in keyterms for text in spellings(term)]
+                self._tries[keyterms] = TermTrie(sequences, self._starts_outside_words)
+            self._tries.move_to_end(keyterms)
+            if len(self._tries) > REMEMBERED_TERM_LISTS:
+                self._tries.popitem(last=False)
+            return self._tries[keyterms]
 
     def _generate(self, encoded: Any, windows: Sequence[RecognitionWindow], tasks: Sequence[DecodingTask]) -> list[Decoded]:
         """Windows with keyterms are decoded by torch, the only engine that can look for them."""
@@ -231,24 +250,24 @@ class WhisperRecognizer:
         ways: dict[tuple[bool, int], list[int]] = {}
         for row, (window, task) in enumerate(zip(windows, tasks, strict=True)):
             by_torch = task.terms is not None and not isinstance(self.engine, TorchEngine)
-            ways.setdefault((by_torch, policy.draft_beams if window.draft else policy.beams), []).append(row)
+            ways.setdefault((by_torch, policy.draft_beams if window.effort is Effort.DRAFT else policy.beams), []).append(row)
         found: dict[int, Decoded] = {}
         for (by_torch, beams), rows in ways.items():
             chosen = [tasks[row] for row in rows]
             if by_torch:
-                engine = self._term_engine()
-                states = engine.of_states(self.engine.states(encoded, rows))
-                results = engine.generate(states, range(len(rows)), chosen, beams)
+                results = self._generate_with_terms(self.engine.states(encoded, rows), chosen, beams)
             else:
                 results = self.engine.generate(encoded, rows, chosen, beams)
             found |= zip(rows, results, strict=True)
         return [found[row] for row in range(len(tasks))]
 
-    def _term_engine(self) -> TorchEngine:
-        """The decoder in torch, loaded with the first terms that are asked for."""
-        if self._torch_decoder is None:
-            self._torch_decoder = TorchEngine(self._folder, self.checkpoint, self._device, encodes=False)
-        return self._torch_decoder
+    def _generate_with_terms(self, states: Sequence[Floats], tasks: Sequence[DecodingTask], beams: int) -> list[Decoded]:
+        """By the decoder in torch, which is loaded with the first terms that are asked for."""
+        with self._lock:
+            if self._torch_decoder is None:
+                self._torch_decoder = TorchEngine(self._folder, self.checkpoint, self._device, encodes=False)
+            decoder = self._torch_decoder
+            return decoder.generate(decoder.of_states(states), range(len(tasks)), tasks, beams)
 
     def _silenced(self, window: RecognitionWindow, task: DecodingTask, result: Decoded) -> Decoded:
         """Empty a result that the model itself takes for silence; committed text stays."""
@@ -306,10 +325,13 @@ class WhisperRecognizer:
         return tuple(words)
 
 
-def token_budget(policy: DecodingPolicy, seconds: float, room: int, draft: bool = False) -> int:
-    """How many tokens a window of this length can hold at most; ``room`` is what the network has left."""
-    tokens_per_second = policy.draft_tokens_per_second if draft else policy.tokens_per_second
-    return max(1, min(room, int(policy.tokens_at_least + tokens_per_second * seconds)))
+def token_budget(policy: DecodingPolicy, seconds: float, room: int, is_short: bool = False) -> int:
+    """How many tokens a window of this length can hold at most; ``room`` is what the network has left, ``is_short`` says
+    that a text which is cut off will be read again, or replaced."""
+    per_second, at_least = policy.tokens_per_second, policy.tokens_at_least
+    if is_short:
+        per_second, at_least = policy.short_tokens_per_second, policy.short_tokens_at_least
+    return max(1, min(room, int(at_least + per_second * seconds)))
 
 
 def padded_frames(frames: int, frames_per_second: int, rest_s: float) -> int:

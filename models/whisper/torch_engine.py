@@ -39,6 +39,7 @@ class TorchEngine:
         self._device = torch.device(device)
         self._dtype = dtype or (torch.float32 if self._device.type == "cpu" else torch.float16)
         self.description = f"torch {str(self._dtype).removeprefix('torch.')}"
+        self.parallel = 1
         self.network = Whisper(checkpoint.config)
         load_weights(folder / "model.safetensors", self.network)
         if not encodes:

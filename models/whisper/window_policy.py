@@ -16,7 +16,10 @@ def window_policy(config: dict[str, Any], path: Path) -> WindowPolicy:
     where = f"{path}: {FIELD}"
     given = _fields(config[FIELD], WindowPolicy, where)
     live, whole = (WindowRules(**_seconds(given[kind], WindowRules, f"{where}.{kind}")) for kind in ("live", "whole"))
-    return WindowPolicy(live, whole, _positive(given["whole_gap_s"], f"{where}.whole_gap_s"))
+    loses_phrases = given["loses_phrases"]
+    if not isinstance(loses_phrases, bool):
+        raise ValueError(f"{where}.loses_phrases must be true or false")
+    return WindowPolicy(live, whole, _positive(given["whole_gap_s"], f"{where}.whole_gap_s"), loses_phrases)
 
 
 def _seconds(value: object, kind: type, where: str) -> dict[str, float]:

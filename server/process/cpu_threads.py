@@ -1,10 +1,10 @@
 """How many CPU threads a model's step is worth on this machine, found by measuring it at the start."""
 
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 
+from models.cpu_cores import usable_cores
 from models.speaking import say_together
 from models.speech import Phone, Synthesizer, Utterance
 
@@ -14,11 +14,6 @@ REPEATS = 3
 _TEXT = "How much can be done in so short a time?"
 _PHONES = tuple(Phone(symbol) for symbol in ("_", *("h", "ʌ") * 8, "."))
 _ROWS = 4
-
-
-def usable_cores() -> int:
-    """Those that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def candidates(cores: int) -> list[int]:

@@ -43,7 +43,7 @@ def test_finals_only_cost_less() -> None:
     less = live(FakeRecognizer(), FakeDetector(), AUDIO, interim=False)
     assert [item.transcript.text for item in finals(less)] == [item.transcript.text for item in finals(whole)]
     assert less.windows == 2
-    assert less.encoded_s == 4  # 2.25 and 0.5 s of speech with a rest on either side, in whole seconds
+    assert less.encoded_s == 6  # 2.25 and 0.5 s of speech with 0.5 s on either side, in whole seconds
     assert whole.encoded_s > less.encoded_s
     assert whole.tokens > less.tokens == 9 + 1 + 2 + 1
 

@@ -37,6 +37,8 @@ DECODING = {
     "rest_s": 0.2,
     "tokens_per_second": 15,
     "tokens_at_least": 12,
+    "short_tokens_per_second": 15,
+    "short_tokens_at_least": 12,
     "stops_loops": True,
     "start_over_s": 0.6,
     "no_speech_log_probability": -0.5,

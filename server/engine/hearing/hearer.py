@@ -7,14 +7,9 @@ from dataclasses import replace
 
 from models.hearing import Recognizer, SpeechDetector
 from server.engine.events import EventQueue
-from server.engine.hearing.session import (
-    AudioCommand,
-    CancelAudio,
-    HearingSession,
-    SubmitAudio,
-)
+from server.engine.hearing.session import CancelAudio, HearingSession, SubmitAudio
 from server.engine.hearing.stream import TranscriptStream
-from server.engine.hearing.transcription import Transcription
+from server.engine.hearing.transcription import Transcription, TranscriptionCommand
 from server.engine.interface import ServedModel
 from server.engine.limits import EngineLimits, Places
 from server.engine.worker import Clock, Worker
@@ -56,8 +51,9 @@ class Hearer:
             model, detector, clock,
             on_step=lambda rows, took_s, audio_s: metrics.record_step("transcription", name, rows, took_s, audio_s),
             on_transcript=functools.partial(metrics.record_transcript, name),
+            post=lambda command: self._worker.post(command),
         )  # fmt: skip
-        self._worker: Worker[AudioCommand] = Worker(f"transcription-{name}", activity)
+        self._worker: Worker[TranscriptionCommand] = Worker(f"transcription-{name}", activity)
 
     async def start(self) -> None:
         await self._worker.start()

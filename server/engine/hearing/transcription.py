@@ -1,13 +1,13 @@
 """The worker side of transcription: audio in, windows through the model, transcripts and turns out.
 
-Voice activity runs here too, on the recogniser's thread. Each turn of the worker
-goes through a bounded piece of every stream's new audio, decodes one batch of
-windows of all streams, final ones first, and hands out what came of it.
+Voice activity runs here too, on the recognizer's thread. Each turn of the worker goes through a bounded piece of every
+stream's new audio, gives windows of all streams to the model, final ones first, and hands out what came of it.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from models.audio import Pcm
 from models.hearing import Hypothesis, RecognitionWindow, Recognizer, SpeechDetector
 from server.engine.hearing.coverage import uncovered_pause
+from server.engine.hearing.jobs import Hearing, Job, choose_jobs, effort_of, same_audio
 from server.engine.hearing.session import (
     AudioCommand,
     CancelAudio,
@@ -25,6 +26,7 @@ from server.engine.hearing.session import (
     SubmitAudio,
     UpdateTurns,
 )
+from server.engine.hearing.steps import StepEnded, Steps
 from server.engine.hearing.transcript_text import TranscriptText
 from server.engine.hearing.windows import Mark, TurnMark, Window, WindowCutter
 from server.engine.worker import Clock, Delivery
@@ -50,50 +52,11 @@ with partial ones is short: 8 paced streams on one core had a partial lag p95 of
 latency p95 of 255 and 239 ms."""
 
 
-@dataclass(slots=True, eq=False)
-class _Hearing:
-    session: HearingSession
-    cutter: WindowCutter
-    text: TranscriptText
-    language: str | None
-    """Of all windows to come; None while what is spoken is not known yet."""
-    last: tuple[Window, Hypothesis] | None = None
-    """The newest decoding of the open window: the final one, if no more speech came."""
-    results: dict[int, Hypothesis] = field(default_factory=dict)
-    """By start of the window: final windows that are decoded and wait for their place in line."""
-    finishing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    hearing: _Hearing
-    window: Window
-
-
-def choose_jobs(
-    finals: Sequence[Sequence[Job]], partials: Sequence[Job], max_batch: int, budget_s: float, rate_hz: int
-) -> list[Job]:
-    """What to decode now: each stream's first final window before anybody's second, oldest first, then partials.
-
-    ``budget_s`` bounds the audio of the batch; one window always fits.
-    """
-    ranked = sorted(
-        ((place, job.window.due_s, index) for index, jobs in enumerate(finals) for place, job in enumerate(jobs)),
-    )
-    ordered = [finals[index][place] for place, _, index in ranked]
-    ordered += sorted(partials, key=lambda job: job.window.due_s)
-    chosen: list[Job] = []
-    audio_s = 0.0
-    for job in ordered[:max_batch]:
-        audio_s += len(job.window.pcm) / rate_hz
-        if chosen and audio_s > budget_s:
-            break
-        chosen.append(job)
-    return chosen
+TranscriptionCommand = AudioCommand | StepEnded[Job]
 
 
 class Transcription:
-    """Owns a recogniser and a detector; an `Activity` of a `Worker`."""
+    """Owns a recognizer and a detector; an `Activity` of a `Worker`."""
 
     def __init__(
         self,
@@ -102,9 +65,11 @@ class Transcription:
         clock: Clock,
         on_step: Callable[[int, float, float], None],
         on_transcript: Callable[[bool, float, bool, bool], None],
+        post: Callable[[TranscriptionCommand], None] | None = None,
     ) -> None:
         """``on_step`` is told rows, seconds and audio seconds of each step, ``on_transcript`` whether a text is final, its
-        latency, whether it was retried and whether it was cut off."""
+        latency, whether it was retried and whether it was cut off. ``post`` hands a command to the worker from another
+        thread; without it each step of the model runs within a turn."""
         self._model = model
         self._detector = detector
         self._clock = clock
@@ -113,8 +78,11 @@ class Transcription:
         self._windows = model.info.windows.within(model.info.max_window_s)
         self._rate_hz = model.info.sample_rate_hz
         if detector.sample_rate_hz != self._rate_hz:
-            raise ValueError(f"detector hears at {detector.sample_rate_hz} Hz, recogniser at {self._rate_hz} Hz")
-        self._hearings: dict[int, _Hearing] = {}
+            raise ValueError(f"detector hears at {detector.sample_rate_hz} Hz, recognizer at {self._rate_hz} Hz")
+        self._steps: Steps[Job] = Steps(model, clock, post)
+        self._alone: deque[Job] = deque()
+        """Of a step that failed: each is decoded by itself, to know whose audio it was."""
+        self._hearings: dict[int, Hearing] = {}
         self._events: dict[HearingSession, list[TranscriptEvent]] = {}
         self._deliveries: list[Delivery] = []
         self._cost = DEFAULT_COST
@@ -129,12 +97,15 @@ class Transcription:
         self._detector.step_batch([np.zeros(self._detector.frame_samples, np.float32)], [self._detector.init_state()])
         self._model.step([RecognitionWindow(np.zeros(self._rate_hz, np.float32), want_words=True)])
 
-    def handle(self, command: AudioCommand) -> None:
+    def handle(self, command: TranscriptionCommand) -> None:
+        if isinstance(command, StepEnded):
+            self._ended(command)
+            return
         session = command.session
         if isinstance(command, SubmitAudio):
             cutter = WindowCutter(session.request, self._detector, self._windows)
             text = TranscriptText(session.request, self._rate_hz)
-            self._hearings[session.id] = _Hearing(session, cutter, text, session.request.language)
+            self._hearings[session.id] = Hearing(session, cutter, text, session.request.language)
             return
         hearing = self._hearings.get(session.id)
         if hearing is None:
@@ -155,15 +126,13 @@ class Transcription:
 
     def turn(self) -> float | None:
         now_s = self._clock()
-        self._listen(now_s)
-        budget_s = BATCH_BUDGET_S / self._cost
-        jobs = choose_jobs(self._finals(), self._partials(now_s), self._model.info.max_batch, budget_s, self._rate_hz)
-        if jobs:
-            self._step(jobs)
+        moved = self._listen(now_s)
+        moved = self._begin_steps(now_s) or moved
         for hearing in list(self._hearings.values()):
             self._hand_out(hearing)
-        more = any(h.cutter.has_input or h.cutter.ready for h in self._hearings.values())
-        return 0.0 if more or jobs else None
+        # What else is left waits for a step that runs, whose end is a command.
+        waits = self._steps.running or not any(h.cutter.has_input or h.cutter.ready for h in self._hearings.values())
+        return 0.0 if moved or not waits else None
 
     def fail(self, error: Exception) -> None:
         for hearing in list(self._hearings.values()):
@@ -177,13 +146,15 @@ class Transcription:
 
     # --- audio ------------------------------------------------------------------
 
-    def _listen(self, now_s: float) -> None:
-        """Voice activity of all streams, one frame of each at a time, as far as one turn goes."""
+    def _listen(self, now_s: float) -> bool:
+        """Voice activity of all streams, one frame of each at a time, as far as one turn goes; false without a frame."""
         listening = list(self._hearings.values())
+        moved = False
         for _ in range(FRAMES_PER_TURN):
             frames = [(hearing, frame) for hearing in listening if (frame := self._next_frame(hearing, now_s)) is not None]
             if not frames:
                 break
+            moved = True
             judged = self._detector.step_batch(
                 [frame for _, frame in frames], [hearing.cutter.detector_state for hearing, _ in frames]
             )
@@ -196,8 +167,9 @@ class Transcription:
             session.taken_samples = hearing.cutter.taken_samples
             if session.wants_room:
                 self._deliveries.append(session.on_room)
+        return moved
 
-    def _next_frame(self, hearing: _Hearing, now_s: float) -> Pcm | None:
+    def _next_frame(self, hearing: Hearing, now_s: float) -> Pcm | None:
         if hearing.cutter.waiting_windows >= self._model.info.max_batch:
             return None
         return hearing.cutter.next_frame(now_s)
@@ -206,19 +178,21 @@ class Transcription:
         waiting = []
         for hearing in self._hearings.values():
             windows = [item for item in hearing.cutter.ready if isinstance(item, Window)]
-            if windows and hearing.last is not None and _same_audio(hearing.last[0], windows[0]):
+            if windows and hearing.last is not None and same_audio(hearing.last[0], windows[0]):
                 # No speech since the last partial decoding: its text is the final text.
                 hypothesis = hearing.results[windows[0].start_samples] = hearing.last[1]
                 hearing.last = None
                 self._report(Job(hearing, windows[0]), replace(hypothesis, retried=False), self._clock())
-            waiting.append([Job(hearing, w) for w in windows if w.start_samples not in hearing.results])
+            if not hearing.drafting:
+                undecided = (w for w in windows if w.start_samples not in hearing.results.keys() | hearing.decoding)
+                waiting.append([Job(hearing, window) for window in undecided])
         return waiting
 
     def _partials(self, now_s: float) -> list[Job]:
         jobs = []
         for hearing in self._hearings.values():
             request = hearing.session.request
-            if (request.interim or request.turns is not None) and not hearing.cutter.ready:
+            if (request.interim or request.turns is not None) and not (hearing.cutter.ready or hearing.drafting):
                 window = hearing.cutter.partial(self._hop_s, now_s)
                 if window is not None:
                     jobs.append(Job(hearing, window))
@@ -226,48 +200,90 @@ class Transcription:
 
     # --- steps ------------------------------------------------------------------
 
-    def _step(self, jobs: list[Job]) -> None:
-        start_s = self._clock()
+    def _begin_steps(self, now_s: float) -> bool:
+        """Give the model as much as it can take now; false if there is nothing for it, or it has its hands full."""
+        finals = self._finals()
+        begun = False
+        while self._alone and self._steps.free:
+            self._begin([self._alone.popleft()])
+            begun = True
+        if not self._steps.free:
+            return begun
+        waiting = [list(jobs) for jobs in finals], self._partials(now_s)
+        for free in range(self._steps.free, 0, -1):
+            jobs = self._choose(*waiting, free)
+            if not jobs:
+                break
+            self._begin(jobs)
+            begun = True
+            waiting = [[job for job in of if job not in jobs] for of in waiting[0]], [j for j in waiting[1] if j not in jobs]
+        return begun
+
+    def _choose(self, finals: list[list[Job]], partials: list[Job], free: int) -> list[Job]:
+        """The next of so many steps that may begin, each with its share of the jobs. Files leave the last one to streams
+        that somebody speaks into."""
+        if self._steps.parallel > 1 == free and not all(h.session.request.whole for h in self._hearings.values()):
+            finals = [[job for job in jobs if not job.hearing.session.request.whole] for jobs in finals]
+        share = -(-(sum(map(len, finals)) + len(partials)) // free)
+        max_batch = min(self._model.info.max_batch, share)
+        return choose_jobs(finals, partials, max_batch, BATCH_BUDGET_S / self._cost, self._rate_hz)
+
+    def _begin(self, jobs: list[Job]) -> None:
         windows = [
             RecognitionWindow(
                 job.window.pcm,
                 language=job.hearing.language,
                 prefix=job.hearing.text.prefix(job.window) if job.window is self._open_window(job) else "",
-                want_words=job.hearing.session.request.want_words or len(job.window.phrases) > 1,
+                want_words=job.hearing.session.request.want_words or self._may_lack_text(job.window),
                 keyterms=job.hearing.session.request.keyterms,
-                draft=not (job.window.is_final or job.window.in_pause),  # one that ends in a pause may become final
+                effort=effort_of(job),
             )
             for job in jobs
         ]
-        try:
-            hypotheses = self._model.step(windows)
-        except DescantError as error:
-            for job in jobs:
-                self._end(job.hearing, error)
-            return
-        except Exception:
-            if len(jobs) == 1:
-                self._fail_one(jobs[0].hearing)
-                return
-            log.exception("a step of %d windows failed; decoding them one by one", len(jobs))
-            for job in jobs:
-                if job.hearing.session.id in self._hearings:
-                    self._step([job])
-            return
-        now_s = self._clock()
-        self._measure(jobs, now_s - start_s)
-        for job, hypothesis in zip(jobs, hypotheses, strict=True):
-            if self._cut_where_text_is_missing(job, hypothesis):
-                continue
-            self._report(job, hypothesis, now_s)
-            if job.hearing.language is None and len(job.window.pcm) >= SURE_LANGUAGE_S * self._rate_hz and hypothesis.text:
-                job.hearing.language = hypothesis.language
+        for job in jobs:
             if job.window.is_final:
-                job.hearing.results[job.window.start_samples] = hypothesis
+                job.hearing.decoding.add(job.window.start_samples)
             else:
-                job.hearing.last = (job.window, hypothesis)
-                job.hearing.cutter.decoded(job.window)
-                self._emit(job.hearing, job.hearing.text.partial(job.window, hypothesis))
+                job.hearing.drafting = True
+        ended = self._steps.begin(jobs, windows)
+        if ended is not None:
+            self._ended(ended)
+
+    def _ended(self, step: StepEnded[Job]) -> None:
+        self._steps.ended()
+        jobs = [job for job in step.jobs if job.hearing.session.id in self._hearings]
+        if isinstance(step.outcome, DescantError):
+            for job in jobs:
+                self._end(job.hearing, step.outcome)
+        elif isinstance(step.outcome, Exception) and len(step.jobs) == 1:
+            for job in jobs:
+                self._fail_one(job.hearing, step.outcome)
+        elif isinstance(step.outcome, Exception):
+            log.error("a step of %d windows failed; decoding them one by one", len(step.jobs), exc_info=step.outcome)
+            self._alone.extend(jobs)
+        else:
+            self._measure(step.jobs, step.took_s)
+            now_s = self._clock()
+            for job, hypothesis in zip(step.jobs, step.outcome, strict=True):
+                if job.hearing.session.id in self._hearings:
+                    self._decoded(job, hypothesis, now_s)
+
+    def _decoded(self, job: Job, hypothesis: Hypothesis, now_s: float) -> None:
+        hearing, window = job.hearing, job.window
+        hearing.drafting = hearing.drafting and window.is_final
+        hearing.decoding.discard(window.start_samples)
+        if self._cut_where_text_is_missing(job, hypothesis):
+            return
+        self._report(job, hypothesis, now_s)
+        if hearing.language is None and len(window.pcm) >= SURE_LANGUAGE_S * self._rate_hz and hypothesis.text:
+            hearing.language = hypothesis.language
+        if window.is_final:
+            hearing.results[window.start_samples] = hypothesis
+            return
+        hearing.last = (window, hypothesis)
+        if hearing.cutter.is_open(window):
+            hearing.cutter.decoded(window)
+            self._emit(hearing, hearing.text.partial(window, hypothesis))
 
     def _report(self, job: Job, hypothesis: Hypothesis, now_s: float) -> None:
         is_cut_off = job.window.is_final and hypothesis.truncated
@@ -281,6 +297,8 @@ class Transcription:
     def _cut_where_text_is_missing(self, job: Job, hypothesis: Hypothesis) -> bool:
         """Cut the window at a pause if the text leaves out what was said on one side of it; the parts come in line."""
         window = job.window
+        if not (self._may_lack_text(window) and (window.is_final or job.hearing.cutter.is_open(window))):
+            return False
         at_samples = uncovered_pause(
             window.phrases, hypothesis.words, self._rate_hz,
             is_whole=window.is_final or window.in_pause, keep_start=bool(job.hearing.text.prefix(window)),
@@ -291,13 +309,16 @@ class Transcription:
         job.hearing.last = None
         return True
 
+    def _may_lack_text(self, window: Window) -> bool:
+        return self._windows.loses_phrases and len(window.phrases) > 1
+
     def _open_window(self, job: Job) -> Window | None:
         """The window whose shown words a decoding must keep: a partial one, or the first final one."""
         if not job.window.is_final:
             return job.window
         return next((item for item in job.hearing.cutter.ready if isinstance(item, Window)), None)
 
-    def _measure(self, jobs: list[Job], took_s: float) -> None:
+    def _measure(self, jobs: Sequence[Job], took_s: float) -> None:
         audio_s = sum(len(job.window.pcm) for job in jobs) / self._rate_hz
         self._on_step(len(jobs), took_s, audio_s)
         if audio_s > 0.0:
@@ -307,11 +328,11 @@ class Transcription:
             # All open windows are decoded once per hop; that must not take more than its share of the time.
             self._partial_s += COST_SMOOTHING * (took_s / partials - self._partial_s)
             talking = sum(hearing.cutter.speaking for hearing in self._hearings.values())
-            self._hop_s = min(MAX_HOP_S, max(HOP_S, self._partial_s * talking / PARTIAL_SHARE))
+            self._hop_s = min(MAX_HOP_S, max(HOP_S, self._partial_s * talking / (PARTIAL_SHARE * self._steps.parallel)))
 
     # --- results ----------------------------------------------------------------
 
-    def _hand_out(self, hearing: _Hearing) -> None:
+    def _hand_out(self, hearing: Hearing) -> None:
         """Everything at the head of the line that is decided, in the order of the audio."""
         ready = hearing.cutter.ready
         while ready:
@@ -332,22 +353,18 @@ class Transcription:
                     return
             ready.popleft()
 
-    def _end(self, hearing: _Hearing, error: DescantError | None) -> None:
+    def _end(self, hearing: Hearing, error: DescantError | None) -> None:
         if self._hearings.pop(hearing.session.id, None) is not None:
             self._deliver(hearing.session, True, error)
 
-    def _fail_one(self, hearing: _Hearing) -> None:
-        log.exception("request %s: the recogniser failed", hearing.session.request.request_id)
+    def _fail_one(self, hearing: Hearing, error: Exception) -> None:
+        log.error("request %s: the recognizer failed", hearing.session.request.request_id, exc_info=error)
         self._end(hearing, InternalError("speech recognition failed"))
 
-    def _emit(self, hearing: _Hearing, events: list[TranscriptEvent]) -> None:
+    def _emit(self, hearing: Hearing, events: list[TranscriptEvent]) -> None:
         if events:
             self._events.setdefault(hearing.session, []).extend(events)
 
     def _deliver(self, session: HearingSession, ended: bool, error: Exception | None) -> None:
         events = self._events.pop(session, [])
         self._deliveries.append(lambda: session.sink(events, ended, error))
-
-
-def _same_audio(a: Window, b: Window) -> bool:
-    return a.start_samples == b.start_samples and len(a.pcm) == len(b.pcm)

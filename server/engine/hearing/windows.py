@@ -197,6 +197,11 @@ class WindowCutter:
             return None
         return self._window(self._start, end, now_s, is_final=False, in_pause=in_pause)
 
+    def is_open(self, window: Window) -> bool:
+        """Whether a window that was not final still grows."""
+        start_samples = max(self._start, self._base) * self._size
+        return self._ends.speaking and not window.is_final and window.start_samples == start_samples
+
     def decoded(self, window: Window) -> None:
         """The open window was decoded as far as ``window`` goes."""
         self._decoded_end = window.end_samples // self._size

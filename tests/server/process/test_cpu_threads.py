@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from models.cpu_cores import usable_cores
 from models.registry import load_synthesizer
 from server.config import Settings
-from server.process.cpu_threads import candidates, fastest, measured_threads, usable_cores
+from server.process.cpu_threads import candidates, fastest, measured_threads
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ class Forgetful(FakeRecognizer):
 
     def __init__(self, *, forgets_start: bool = False) -> None:
         super().__init__()
+        self.info = replace(self.info, windows=replace(self.info.windows, loses_phrases=True))
         self._forgets_start = forgets_start
 
     def _hear(self, window: RecognitionWindow) -> Hypothesis:
