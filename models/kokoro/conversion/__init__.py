@@ -1,0 +1,1 @@
+"""From published layouts of Kokoro to the one at rest."""
