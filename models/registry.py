@@ -14,7 +14,10 @@ SYNTHESIZERS = {"conv_tts": "models.conv_tts.networks:load"}
 RECOGNIZERS = {"whisper": "models.whisper.model:load"}
 VOICE_MAKERS = {"conv_tts": "models.conv_tts.voice_maker:ConvTtsVoiceMaker"}
 CLONERS = {"conv_tts": "models.conv_tts.cloning:load_cloner"}
-IMPORTERS = {"whisper": "models.whisper.conversion.importer:WhisperImporter"}
+IMPORTERS = {
+    "whisper": "models.whisper.conversion.importer:WhisperImporter",
+    "kokoro": "models.kokoro.conversion.importer:KokoroImporter",
+}
 SPEAKER_ENCODER = "models.speaker_encoder.model:load"
 
 
