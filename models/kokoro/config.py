@@ -87,7 +87,10 @@ class KokoroConfig:
         return self.plbert.max_position_embeddings
 
 
-_NUMBERS = ("n_token", "hidden_dim", "style_dim", "n_layer", "max_dur", "text_encoder_kernel_size")
+_NUMBERS = (
+    "n_token", "hidden_dim", "style_dim", "n_layer", "max_dur", "text_encoder_kernel_size", "decoder_channels", "side_channels",
+)  # fmt: skip
+"""The last two are in our own files only."""
 
 
 def _tuples(value: Any) -> Any:

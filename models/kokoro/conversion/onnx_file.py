@@ -6,13 +6,14 @@ Field numbers are those of onnx.proto (ONNX IR version 10); whatever is not need
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.importing import UnusableSource
 
-_DTYPES = {
+_DTYPES: Mapping[int, np.dtype[Any]] = {
     1: np.dtype("<f4"), 2: np.dtype("u1"), 3: np.dtype("i1"), 6: np.dtype("<i4"), 7: np.dtype("<i8"), 9: np.dtype("?"),
     10: np.dtype("<f2"), 11: np.dtype("<f8"),
 }  # fmt: skip
@@ -45,7 +46,8 @@ def read_graph(path: Path) -> Graph:
     try:
         graphs = [value for number, value in _fields(content) if number == 7]
         (graph,) = graphs
-        nodes, constants = [], {}
+        nodes: list[Node] = []
+        constants: dict[str, Array] = {}
         for number, value in _fields(_piece(graph)):
             if number == 1:
                 node, given = _node(_piece(value))

@@ -24,7 +24,7 @@ def read_saved(path: Path) -> Any:
         # The library's message is long, and advises to switch the check off.
         reason = next((line for line in str(error).splitlines() if "GLOBAL" in line or "Unsupported" in line), "it runs code")
         raise UnusableSource(f"{path} is a pickle with more than weights in it and is refused: {reason.strip()}") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError) as error:
         raise UnusableSource(f"{path} is damaged, cut off or no file that torch saved: {str(error).splitlines()[0]}") from None
 
 
