@@ -10,9 +10,12 @@ from models.importing import ModelImporter
 from models.speech import Synthesizer
 from models.voices import Voice, VoiceCloner, VoiceMaker
 
-SYNTHESIZERS = {"conv_tts": "models.conv_tts.networks:load"}
+SYNTHESIZERS = {"conv_tts": "models.conv_tts.networks:load", "kokoro": "models.kokoro.loading:load"}
 RECOGNIZERS = {"whisper": "models.whisper.model:load"}
-VOICE_MAKERS = {"conv_tts": "models.conv_tts.voice_maker:ConvTtsVoiceMaker"}
+VOICE_MAKERS = {
+    "conv_tts": "models.conv_tts.voice_maker:ConvTtsVoiceMaker",
+    "kokoro": "models.kokoro.voice_maker:KokoroVoiceMaker",
+}
 CLONERS = {"conv_tts": "models.conv_tts.cloning:load_cloner"}
 IMPORTERS = {
     "whisper": "models.whisper.conversion.importer:WhisperImporter",

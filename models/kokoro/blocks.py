@@ -5,6 +5,7 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.kokoro.convs import Conv
 from models.kokoro.rows import Rows, StyledNorm
 
 SLOPE = 0.2
@@ -18,9 +19,9 @@ class StyledBlock(nn.Module):
         self.doubles = doubles
         self.norm1 = StyledNorm(style_dim, inputs)
         self.norm2 = StyledNorm(style_dim, outputs)
-        self.conv1 = nn.Conv1d(inputs, outputs, 3, padding=1)
-        self.conv2 = nn.Conv1d(outputs, outputs, 3, padding=1)
-        self.shortcut = nn.Conv1d(inputs, outputs, 1, bias=False) if inputs != outputs else None
+        self.conv1 = Conv(inputs, outputs, 3, padding=1)
+        self.conv2 = Conv(outputs, outputs, 3, padding=1)
+        self.shortcut = Conv(inputs, outputs, 1, bias=False) if inputs != outputs else None
         self.pool = (
             nn.ConvTranspose1d(inputs, inputs, 3, stride=2, groups=inputs, padding=1, output_padding=1) if doubles else None
         )
@@ -35,5 +36,5 @@ class StyledBlock(nn.Module):
         y = self.conv1(out.cut(y))
         y = self.conv2(out.cut(F.leaky_relu(self.norm2(y, style, out), SLOPE)))
         if self.shortcut is not None:
-            x = self.shortcut(x)
+            x = self.shortcut(x).float()
         return (x + y) * math.sqrt(0.5), out

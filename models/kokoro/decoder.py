@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from models.kokoro.blocks import StyledBlock
 from models.kokoro.config import KokoroConfig
+from models.kokoro.convs import Conv, Pieces
 from models.kokoro.rows import Rows
 
 CURVES = 2
@@ -19,14 +20,15 @@ class Decoder(nn.Module):
         self.decode = nn.ModuleList([StyledBlock(wide + CURVES + side, wide, style) for _ in range(3)] + last)
         self.pitch = nn.Conv1d(1, 1, 3, stride=2, padding=1)
         self.energy = nn.Conv1d(1, 1, 3, stride=2, padding=1)
-        self.side = nn.Conv1d(size, side, 1)
+        self.side = Conv(size, side, 1)
 
-    def forward(self, phones: Tensor, pitch_hz: Tensor, energy: Tensor, style: Tensor, rows: Rows) -> Tensor:
+    def pieces(self, phones: Tensor, pitch_hz: Tensor, energy: Tensor, style: Tensor, rows: Rows) -> Pieces[Tensor]:
         """Phones [B, hidden, T], curves [B, 2T] and the decoder's style [B, style] to [B, channels, 2T]."""
         fine = rows.times(2)
         curves = [self.pitch(fine.cut(pitch_hz[:, None])), self.energy(fine.cut(energy[:, None]))]
         x: Tensor = self.encode(torch.cat([phones, *curves], dim=1), style, rows)[0]
-        beside = [self.side(phones), *curves]
+        beside = [self.side(phones).float(), *curves]
         for block in self.decode:
+            yield
             x, rows = block(torch.cat([x, *beside], dim=1), style, rows)
         return x

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from models.kokoro.albert import Albert
 from models.kokoro.config import CURVE_STEPS, FRAME_SAMPLES, KokoroConfig
+from models.kokoro.convs import Pieces, finished
 from models.kokoro.decoder import Decoder
 from models.kokoro.prosody import ProsodyPredictor
 from models.kokoro.rows import Rows
@@ -81,11 +82,14 @@ class Kokoro(nn.Module):
 
     def sound(self, melody: Melody, style: Tensor, noise: Tensor) -> Tensor:
         """Samples [B, S] with zeros past the end of each row; ``noise`` is standard normal [B, S, HARMONICS]."""
-        size = self.config.style_dim
-        x = self.decoder(melody.phones, melody.pitch_hz, melody.energy, style[:, :size], melody.rows)
+        return finished(self.sounding(melody, style, noise))
+
+    def sounding(self, melody: Melody, style: Tensor, noise: Tensor) -> Pieces[Tensor]:
+        """`sound` in pieces of at most a fifth of its work."""
+        own = style[:, : self.config.style_dim]
+        x = yield from self.decoder.pieces(melody.phones, melody.pitch_hz, melody.energy, own, melody.rows)
         fine = melody.rows.times(CURVE_STEPS)
-        pcm: Tensor = self.vocoder(x, melody.pitch_hz, noise, style[:, :size], fine)
-        return pcm
+        return (yield from self.vocoder.pieces(x, melody.pitch_hz, noise, own, fine))
 
     def _prosody(self, style: Tensor) -> Tensor:
         return style[:, self.config.style_dim :]

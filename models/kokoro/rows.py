@@ -52,15 +52,15 @@ class StyledNorm(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor, rows: Rows) -> Tensor:
         """Normalise [B, C, T] over each row's own frames; ``style`` is [B, style]."""
-        scale, shift = self.fc(style).to(x.dtype)[:, :, None].chunk(2, dim=1)
+        scale, shift = self.fc(style)[:, :, None].chunk(2, dim=1)
         if rows.mask is None:
-            return torch.addcmul(shift, F.instance_norm(x, eps=NORM_EPS), 1 + scale)
+            return torch.addcmul(shift.to(x.dtype), F.instance_norm(x, eps=NORM_EPS), (1 + scale).to(x.dtype))
         mask = rows.mask[:, None]
         count = mask.sum(2, keepdim=True)
         mean = (x * mask).sum(2, keepdim=True) / count
-        centred = (x - mean) * mask
+        centred = (x - mean) * mask  # float32, as the mask is
         variance = centred.square().sum(2, keepdim=True) / count
-        return torch.addcmul(shift, centred * torch.rsqrt(variance + NORM_EPS), 1 + scale)
+        return torch.addcmul(shift, centred * torch.rsqrt(variance + NORM_EPS), 1 + scale).to(x.dtype)
 
 
 class BothWays(nn.LSTM):

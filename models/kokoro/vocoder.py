@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.kokoro.config import SAMPLE_RATE_HZ, VocoderConfig
+from models.kokoro.convs import Conv, Pieces, UpConv
 from models.kokoro.rows import Rows, StyledNorm
 
 HARMONICS = 9
@@ -49,7 +50,12 @@ class Spectra(nn.Module):
         super().__init__()
         self.size, self.hop = config.gen_istft_n_fft, config.gen_istft_hop_size
         self.bins = self.size // 2 + 1
-        self.register_buffer("window", torch.hann_window(self.size, periodic=True), persistent=False)
+        self.register_buffer("window", torch.empty(self.size), persistent=False)
+        self.reset()
+
+    def reset(self) -> None:
+        """What no file of weights holds."""
+        self.window.copy_(torch.hann_window(self.size, periodic=True, device=self.window.device))
 
     def analyse(self, pcm: Tensor, rows: Rows) -> tuple[Tensor, Rows]:
         """Samples [B, S], mirrored at both ends of each row, to magnitudes and phases [B, 2 * bins, S / hop + 1]."""
@@ -97,10 +103,9 @@ class SnakeBlock(nn.Module):
     def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...], style_dim: int) -> None:
         super().__init__()
         self.convs1 = nn.ModuleList(
-            nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=(kernel - 1) * dilation // 2)
-            for dilation in dilations
+            Conv(channels, channels, kernel, dilation=dilation, padding=(kernel - 1) * dilation // 2) for dilation in dilations
         )
-        self.convs2 = nn.ModuleList(nn.Conv1d(channels, channels, kernel, padding=kernel // 2) for _ in dilations)
+        self.convs2 = nn.ModuleList(Conv(channels, channels, kernel, padding=kernel // 2) for _ in dilations)
         self.norms1 = nn.ModuleList(StyledNorm(style_dim, channels) for _ in dilations)
         self.norms2 = nn.ModuleList(StyledNorm(style_dim, channels) for _ in dilations)
         self.alpha1 = nn.ParameterList(torch.ones(1, channels, 1) for _ in dilations)
@@ -116,6 +121,7 @@ class SnakeBlock(nn.Module):
 
 
 def _snake(x: Tensor, alpha: Tensor) -> Tensor:
+    alpha = alpha.to(x.dtype)
     return torch.addcdiv(x, torch.sin(x * alpha).square_(), alpha)
 
 
@@ -130,7 +136,7 @@ class Vocoder(nn.Module):
         channels = config.upsample_initial_channel
         rates = config.upsample_rates
         for place, (rate, kernel) in enumerate(zip(rates, config.upsample_kernel_sizes, strict=True)):
-            self.ups.append(nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2))
+            self.ups.append(UpConv(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2))
             channels //= 2
             self.source_convs.append(_source_conv(2 * self.spectra.bins, channels, rates[place + 1 :]))
             dilations = config.resblock_dilation_sizes
@@ -140,7 +146,7 @@ class Vocoder(nn.Module):
             self.blocks.append(nn.ModuleList(SnakeBlock(channels, size, dilation, style_dim) for size, dilation in sizes))
         self.out = nn.Conv1d(channels, 2 * self.spectra.bins, 7, padding=3)
 
-    def forward(self, x: Tensor, pitch_hz: Tensor, noise: Tensor, style: Tensor, rows: Rows) -> Tensor:
+    def pieces(self, x: Tensor, pitch_hz: Tensor, noise: Tensor, style: Tensor, rows: Rows) -> Pieces[Tensor]:
         """The decoder's frames [B, C, T], pitch [B, T], noise [B, S, HARMONICS] and the decoder's style [B, style] to
         samples [B, S]."""
         source = self.source(pitch_hz, noise, rows)
@@ -148,27 +154,31 @@ class Vocoder(nn.Module):
         heard = heard_rows.cut(heard)
         for place, (up, rate) in enumerate(zip(self.ups, self.config.upsample_rates, strict=True)):
             is_last = place + 1 == len(self.ups)
-            x = up(rows.cut(F.leaky_relu(x, SLOPE)))
+            yield
+            x = up(rows.cut(F.leaky_relu(x, SLOPE))).float()
             if is_last:
                 x = F.pad(x, (1, 0), mode="reflect")
             rows = rows.times(rate, int(is_last))
-            x = x + self.source_blocks[place](self.source_convs[place](heard), style, rows)
+            x = x + self.source_blocks[place](self.source_convs[place](heard).float(), style, rows)
+            yield
             blocks = self.blocks[place]
             assert isinstance(blocks, nn.ModuleList)
             total = blocks[0](x, style, rows)
             for block in list(blocks)[1:]:
+                yield
                 total = total + block(x, style, rows)
             x = total / len(blocks)
+        yield
         x = self.out(rows.cut(F.leaky_relu(x, LAST_SLOPE)))
         magnitudes, phases = x.chunk(2, dim=1)
         return self.spectra.synthesise(magnitudes.exp(), phases.sin(), rows)
 
 
-def _source_conv(inputs: int, channels: int, rates_left: tuple[int, ...]) -> nn.Conv1d:
+def _source_conv(inputs: int, channels: int, rates_left: tuple[int, ...]) -> Conv:
     """The source's spectra at the rate at which ``rates_left`` are still to be gone up."""
     stride = 1
     for rate in rates_left:
         stride *= rate
     if not rates_left:
-        return nn.Conv1d(inputs, channels, 1)
-    return nn.Conv1d(inputs, channels, 2 * stride, stride, padding=(stride + 1) // 2)
+        return Conv(inputs, channels, 1)
+    return Conv(inputs, channels, 2 * stride, stride, padding=(stride + 1) // 2)
