@@ -42,8 +42,7 @@ def model() -> KokoroSynthesizer:
 
 def word(symbols: str, number: int = 0, **controls: float) -> tuple[Phone, ...]:
     return tuple(
-        Phone(symbol, int(symbol in "aiu"), number, starts_word=place == 0, **controls)
-        for place, symbol in enumerate(symbols)
+        Phone(symbol, int(symbol in "aiu"), number, starts_word=place == 0, **controls) for place, symbol in enumerate(symbols)
     )
 
 
