@@ -14,8 +14,8 @@ from models.phones import PAUSES
 from models.speech import Phone, SampleSpan
 
 LEAD_FRAMES = 4
-"""Frames of silence before the first phone; the network would make some 13 of them, a third of a second. Sound may begin up
-to 3 frames before its letter does."""
+"""Frames kept before the first phone; the network makes 13 to 17, mostly silence. Sound begins up to 3 frames before its letter
+does. They are cut off afterwards: with fewer asked for, first words come out half mute."""
 RAMP_SAMPLES = 120
 """Cuts fade out and in over 5 ms."""
 VOLUME_RAMP_SAMPLES = 240
@@ -29,8 +29,10 @@ class Timing:
 
     frames: tuple[int, ...]
     """Of each letter."""
+    skipped_samples: int
+    """Of what the network makes, cut off its start."""
     ends_samples: NDArray[np.int64]
-    """[P]; where each phone ends in what the network makes. The first begins after the lead."""
+    """[P]; where each phone ends in the rest. The first begins after the lead."""
     lead_samples: int
     lengths_samples: NDArray[np.int64]
     """[P]; how long each phone is to be."""
@@ -41,20 +43,20 @@ def lay_out(phones: Sequence[Phone], letters: Letters, durations_frames: NDArray
     owners = _owners(phones, letters)
     speeds = np.array([phones[owner].speed for owner in _speakers(owners)])
     frames = np.clip(np.rint(durations_frames / speeds), 1, _LONGEST_FRAMES).astype(np.int64)
-    frames[0] = min(frames[0], LEAD_FRAMES)
     asked = {place: phone.duration_ms for place, phone in enumerate(phones) if phone.duration_ms is not None}
     for place, duration_ms in asked.items():
         own = np.flatnonzero(np.array(owners) == place)
         if own.size:
             room = int(duration_ms * SAMPLE_RATE_HZ / 1000 // FRAME_SAMPLES)
             frames[own] = _within(frames[own], room, grows=phones[place].symbol not in PAUSES)
-    ends = _ends(owners, frames, len(phones))
-    lead = int(frames[0]) * FRAME_SAMPLES
+    skipped = max(0, int(frames[0]) - LEAD_FRAMES) * FRAME_SAMPLES
+    ends = _ends(owners, frames, len(phones)) - skipped
+    lead = int(frames[0]) * FRAME_SAMPLES - skipped
     lengths = np.diff(ends, prepend=lead)
     for place, duration_ms in asked.items():
         if phones[place].symbol in PAUSES:
             lengths[place] = round(duration_ms * SAMPLE_RATE_HZ / 1000)
-    return Timing(tuple(frames.tolist()), ends, lead, lengths)
+    return Timing(tuple(frames.tolist()), skipped, ends, lead, lengths)
 
 
 def _owners(phones: Sequence[Phone], letters: Letters) -> list[int]:
@@ -104,7 +106,7 @@ def assemble(pcm: Pcm, phones: Sequence[Phone], timing: Timing) -> tuple[Pcm, tu
     pieces: list[Pcm] = []
     spans, at = [], 0
     starts = np.concatenate([[timing.lead_samples], timing.ends_samples[:-1]])
-    speaking = pcm.astype(np.float32, copy=True)
+    speaking = pcm[timing.skipped_samples :].astype(np.float32, copy=True)
     taken = 0
     lead_given = False
     for start, end, wanted in zip(starts.tolist(), timing.ends_samples.tolist(), timing.lengths_samples.tolist(), strict=True):
@@ -158,4 +160,5 @@ def curve_phones(timing: Timing) -> NDArray[np.int64]:
     """[2T]: the phone in which each value of pitch lies, the first one's before it and the last one's after it."""
     frames = sum(timing.frames)
     middles = (np.arange(CURVE_STEPS * frames) + 0.5) * FRAME_SAMPLES / CURVE_STEPS
-    return np.minimum(np.searchsorted(timing.ends_samples, middles, side="right"), len(timing.ends_samples) - 1)
+    ends = timing.ends_samples + timing.skipped_samples
+    return np.minimum(np.searchsorted(ends, middles, side="right"), len(timing.ends_samples) - 1)
