@@ -14,6 +14,10 @@ _OF_TONGUE: Mapping[str, Mapping[str, str]] = {
     "en-GB": {"æ": "a", "i": "iː", "u": "uː", "ɑ": "ɑː", "ɔ": "ɔː", "ɜ": "ɜː", "ɛə": "ɛː", "ɚ": "ə"},
 }
 _STRESS = {0: "", 1: "ˈ", 2: "ˌ"}
+_JOINS_ELIDED = ("fr", "it")
+"""Where a word without a vowel belongs to the next one: "l'homme", "c'è"."""
+_ITALIAN_DOUBLES = {**dict.fromkeys(("p", "b", "t", "d", "k", "ɡ", "tʃ", "dʒ", "ts", "dz"), "ː"), "s": "", "r": "ɾ"}
+"""What the second of two like consonants is written as; the others are written twice. Two s are one letter, S."""
 SPACE = " "
 
 
@@ -27,8 +31,13 @@ class Letters:
     """For each character the phone that it writes; -1 for a space between two words, which is half of either."""
 
 
-def letters_of(phone: Phone, tongue: str) -> str:
-    """One phone, its stress before its vowel; empty for a plain pause."""
+def letters_of(phone: Phone, tongue: str, before: Phone | None = None, after: Phone | None = None) -> str:
+    """One phone between its neighbours in the same word, its stress before its vowel; empty for a plain pause."""
+    if tongue == "it" and phone.symbol in _ITALIAN_DOUBLES:
+        if before is not None and before.symbol == phone.symbol:
+            return _ITALIAN_DOUBLES[phone.symbol]
+        if after is not None and after.symbol == phone.symbol == "s":
+            return "S"
     if phone.symbol == "ɚ" and tongue != "en-GB":
         written = "ɜɹ" if phone.stress else "əɹ"
     else:
@@ -39,16 +48,28 @@ def letters_of(phone: Phone, tongue: str) -> str:
 def write(phones: Sequence[Phone], tongue: str) -> Letters:
     """All phones of an utterance, with spaces between words; marks before the first word are left out."""
     text, owners = "", list[int]()
+    has_consonants_only = False
     for place, phone in enumerate(phones):
         if phone.symbol in PAUSES and not text:
             continue
-        if phone.starts_word and text:
+        if phone.starts_word and text and not (has_consonants_only and tongue in _JOINS_ELIDED):
             text += SPACE
             owners.append(place - 1 if phones[place - 1].symbol in PAUSES else -1)
-        written = letters_of(phone, tongue)
+        if phone.starts_word or phone.symbol in PAUSES:
+            has_consonants_only = phone.symbol not in PAUSES
+        has_consonants_only = has_consonants_only and phone.symbol not in VOWELS
+        written = letters_of(phone, tongue, *_neighbours(phones, place))
         text += written
         owners += [place] * len(written)
     return Letters(text, tuple(owners))
+
+
+def _neighbours(phones: Sequence[Phone], place: int) -> tuple[Phone | None, Phone | None]:
+    """The phones before and after, as far as they are of the same word."""
+    phone = phones[place]
+    before = phones[place - 1] if place and not phone.starts_word else None
+    after = phones[place + 1] if place + 1 < len(phones) and not phones[place + 1].starts_word else None
+    return before, after
 
 
 def parts_of(phones: Sequence[Phone], tongue: str, most: int) -> list[tuple[Phone, ...]]:

@@ -24,7 +24,10 @@ def phones_of(text: str, tongue: str) -> list[Phone]:
         ("en-GB", "The bird, a goat, this house.", "ðə bˈɜːd, ə ɡˈQt, ðɪs hˈWs."),
         ("es", "¿Hay un perro?", "ˈI ˈum pˈero?"),
         ("fr", "Du pain.", "dy pˈɛ\u0303."),
-        ("it", "La pizza!", "la pˈiʦʦa!"),
+        ("fr", "L'homme qu'il aime.", "lˈɔm kil ˈɛm."),
+        ("it", "La pizza!", "la pˈiʦːa!"),
+        ("it", "Il gatto rosso dell'amico.", "il ɡˈatːo rˈoSo dell amˈiko."),
+        ("it", "Una bella terra.", "ˌuna bˈɛlla tˈɛrɾa."),
     ],
 )
 def test_letters(tongue: str, text: str, letters: str) -> None:
