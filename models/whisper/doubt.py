@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.hearing import Effort
 from models.whisper.decoding_policy import DecodingPolicy
 from models.whisper.engine import Decoded, Floats
 
@@ -51,7 +52,7 @@ def ends_with_a_copy(text: str) -> bool:
     return any(said[-length:] == said[-2 * length : -length] for length in range(SHORTEST_COPY_CHARACTERS, len(said) // 2 + 1))
 
 
-def doubts(reading: Reading, policy: DecodingPolicy) -> list[str]:
+def doubts(reading: Reading, policy: DecodingPolicy, effort: Effort = Effort.WHOLE) -> list[str]:
     """Why a text may be wrong; empty if nothing speaks against it."""
     decoded = reading.decoded
     found = []
@@ -61,7 +62,8 @@ def doubts(reading: Reading, policy: DecodingPolicy) -> list[str]:
         return found
     if not reading.text:
         return found if decoded.no_speech_probability > policy.no_speech_probability else [*found, "empty"]
-    if decoded.mean_log_probability < policy.doubtful_log_probability:
+    is_live = effort is not Effort.WHOLE
+    if decoded.mean_log_probability < (policy.doubtful_log_probability_live if is_live else policy.doubtful_log_probability):
         found.append("log probability")
     if compression_ratio(reading.text) > policy.doubtful_compression_ratio:
         found.append("compression ratio")

@@ -79,6 +79,7 @@ class WhisperRecognizer:
             windows=self.checkpoint.windows,
             engine=self.engine.description,
             weight_bytes=self.engine.weight_bytes,
+            has_drafts=not self.checkpoint.policy.trained_on_short_windows,
             parallel_steps=self.engine.parallel,
         )
 
@@ -100,12 +101,11 @@ class WhisperRecognizer:
         if not windows:
             return []
         mels = [self._features(window.pcm) for window in windows]
-        heard = self._hear(windows, mels, [0.0] * len(windows))
+        heard = self._hear(windows, mels, full_length=False)
         again = [row for row, first in enumerate(heard) if first.doubts and windows[row].effort is not Effort.DRAFT]
         retried = set(again)
         if again:
-            lengths_s = [self._second_length_s(windows[row], mels[row]) for row in again]
-            second = self._hear([windows[row] for row in again], [mels[row] for row in again], lengths_s)
+            second = self._hear([windows[row] for row in again], [mels[row] for row in again], full_length=True)
             for row, other in zip(again, second, strict=True):
                 if not other.reading.decoded.truncated and len(other.doubts) <= len(heard[row].doubts):
                     heard[row] = other
@@ -140,29 +140,21 @@ class WhisperRecognizer:
             )
             for row, cut in cuts.items()
         ]
-        lengths_s = [self._info.max_window_s] * len(rests)
-        read = self._hear(rests, [self._features(rest.pcm) for rest in rests], lengths_s)
+        read = self._hear(rests, [self._features(rest.pcm) for rest in rests], full_length=True)
         for (row, cut), rest in zip(cuts.items(), read, strict=True):
             if not rest.doubts:
                 result[row] = heard[row].followed_by(rest, cut / rate_hz, self.tokenizer)
         return result
 
-    def _second_length_s(self, window: RecognitionWindow, mel: Floats) -> float:
-        """How long a window is made to be read again: all that the network takes, half of it where somebody waits."""
-        longest_s = self._info.max_window_s
-        half = longest_s / 2 * self.checkpoint.features.frames_per_second
-        return longest_s / 2 if window.effort is Effort.LIVE and len(self._padded(mel, 0.0)) < half else longest_s
-
     # --- one decoding -----------------------------------------------------------
 
-    def _hear(self, windows: Sequence[RecognitionWindow], mels: Sequence[Floats], lengths_s: Sequence[float]) -> list[_Heard]:
-        """Decode windows whose features are given; each is made as long as its speech needs, and at least so long."""
-        padded = [self._padded(mel, length_s) for mel, length_s in zip(mels, lengths_s, strict=True)]
+    def _hear(self, windows: Sequence[RecognitionWindow], mels: Sequence[Floats], full_length: bool) -> list[_Heard]:
+        """Decode windows whose features are given, in windows as short as their speech or as long as they can be."""
+        padded = [self._padded(mel, full_length) for mel in mels]
         encoded = self.engine.encode(padded)
         languages = self._languages(windows, encoded)
         tasks = [
-            self._task(window, language, is_short=length_s == 0.0)
-            for window, language, length_s in zip(windows, languages, lengths_s, strict=True)
+            self._task(window, language, is_short=not full_length) for window, language in zip(windows, languages, strict=True)
         ]
         results = self._generate(encoded, windows, tasks)
         readings = [
@@ -172,7 +164,7 @@ class WhisperRecognizer:
         timed = [row for row, window in enumerate(windows) if self._times(window) and readings[row].text_tokens]
         words = self._words(encoded, timed, languages, readings) if timed else {}
         return [
-            _Heard(reading, doubts(reading, self.checkpoint.policy), languages[row], words.get(row, ()))
+            _Heard(reading, doubts(reading, self.checkpoint.policy, windows[row].effort), languages[row], words.get(row, ()))
             for row, reading in enumerate(readings)
         ]
 
@@ -188,10 +180,11 @@ class WhisperRecognizer:
         """Whether the words of a window get times: in a draft only where they tell that a phrase is missing."""
         return window.want_words and (window.effort is not Effort.DRAFT or self.checkpoint.windows.loses_phrases)
 
-    def _padded(self, mel: Floats, least_s: float) -> Floats:
-        """With 0.0 behind: to `padded_frames`, at least to ``least_s``."""
+    def _padded(self, mel: Floats, full_length: bool) -> Floats:
+        """With 0.0 behind: to `padded_frames`, or to the longest window."""
         rate, limit = self.checkpoint.features.frames_per_second, self.checkpoint.config.max_mel_frames
-        frames = min(max(padded_frames(len(mel), rate, self.checkpoint.policy.rest_s), round(least_s * rate)), limit)
+        longest = round(self._info.max_window_s * rate) if full_length else 0
+        frames = min(max(padded_frames(len(mel), rate, self.checkpoint.policy.rest_s), longest), limit)
         return np.pad(mel[:frames], ((0, max(0, frames - len(mel))), (0, 0)))
 
     def _languages(self, windows: Sequence[RecognitionWindow], encoded: Any) -> list[str]:

@@ -171,10 +171,10 @@ def test_a_text_that_was_cut_off_is_tried_again_at_full_length(tmp_path: Path, m
     seconds: list[list[float]] = []
     hear = recognizer._hear
 
-    def truncating(windows: Sequence[RecognitionWindow], mels: Sequence[Floats], lengths_s: Sequence[float]) -> list[_Heard]:
-        seconds.append([len(recognizer._padded(mel, s)) / 50 for mel, s in zip(mels, lengths_s, strict=True)])
+    def truncating(windows: Sequence[RecognitionWindow], mels: Sequence[Floats], full_length: bool) -> list[_Heard]:
+        seconds.append([len(recognizer._padded(mel, full_length)) / 50 for mel in mels])
         tries = len(seconds)
-        heard = hear(windows, mels, lengths_s)
+        heard = hear(windows, mels, full_length)
         for one, window in zip(heard, windows, strict=True):
             cut_off = len(window.pcm) > 40_000 / tries
             decoded = replace(one.reading.decoded, truncated=cut_off)
@@ -193,14 +193,12 @@ def test_a_second_text_that_ends_by_itself_is_taken(tmp_path: Path, monkeypatch:
     recognizer = load("cpu", 4, write_random_checkpoint(tmp_path), engine="torch")
     hear = recognizer._hear
 
-    def short_is_cut_off(
-        windows: Sequence[RecognitionWindow], mels: Sequence[Floats], lengths_s: Sequence[float]
-    ) -> list[_Heard]:
-        heard = hear(windows, mels, lengths_s)
-        for one, length_s in zip(heard, lengths_s, strict=True):
-            text = "long" if length_s else "short"
-            one.reading = replace(one.reading, text=text, decoded=replace(one.reading.decoded, truncated=not length_s))
-            one.doubts = [] if length_s else ["truncated"]
+    def short_is_cut_off(windows: Sequence[RecognitionWindow], mels: Sequence[Floats], full_length: bool) -> list[_Heard]:
+        heard = hear(windows, mels, full_length)
+        for one in heard:
+            text = "long" if full_length else "short"
+            one.reading = replace(one.reading, text=text, decoded=replace(one.reading.decoded, truncated=not full_length))
+            one.doubts = [] if full_length else ["truncated"]
         return heard
 
     monkeypatch.setattr(recognizer, "_hear", short_is_cut_off)

@@ -17,19 +17,22 @@ class Hearing:
     language: str | None
     """Of all windows to come; None while what is spoken is not known yet."""
     last: tuple[Window, Hypothesis] | None = None
-    """The newest decoding of the open window: the final one, if no more speech came."""
+    """The newest decoding of the open window that is good enough to be the final one, if no more speech came."""
     results: dict[int, Hypothesis] = field(default_factory=dict)
     """By start of the window: final windows that are decoded and wait for their place in line."""
     decoding: set[int] = field(default_factory=set)
     """Starts of the final windows that the model has."""
     drafting: bool = False
-    """The model has the open window."""
+    """The model has the open window, for a text that will be replaced."""
+    ahead: Window | None = None
+    """The model has the open window, for a text that will be the final one if no more speech comes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     hearing: Hearing
     window: Window
+    effort: Effort
 
 
 def choose_jobs(
@@ -52,12 +55,6 @@ def choose_jobs(
             break
         chosen.append(job)
     return chosen
-
-
-def effort_of(job: Job) -> Effort:
-    if job.hearing.session.request.whole:
-        return Effort.WHOLE
-    return Effort.LIVE if job.window.is_final or job.window.in_pause else Effort.DRAFT
 
 
 def same_audio(a: Window, b: Window) -> bool:

@@ -39,6 +39,11 @@ class Stabilizer:
             self.committed.extend(words[before:agreed])
         return len(self.committed) > before
 
+    def had(self, words: Sequence[str]) -> bool:
+        """Whether the last decoding ended with the same words, or went on behind them."""
+        before = self._previous[: len(words)]
+        return len(before) == len(words) > 0 and spelling(before[-1]) == spelling(words[-1])
+
     def finish(self, words: Sequence[str]) -> list[str]:
         """All words of the last decoding behind those that are committed already."""
         return [*self.committed, *words[len(self.committed) :]]

@@ -13,9 +13,9 @@ from typing import assert_never
 import numpy as np
 
 from models.audio import Pcm
-from models.hearing import Hypothesis, RecognitionWindow, Recognizer, SpeechDetector
+from models.hearing import Effort, Hypothesis, RecognitionWindow, Recognizer, SpeechDetector
 from server.engine.hearing.coverage import uncovered_pause
-from server.engine.hearing.jobs import Hearing, Job, choose_jobs, effort_of, same_audio
+from server.engine.hearing.jobs import Hearing, Job, choose_jobs, same_audio
 from server.engine.hearing.session import (
     AudioCommand,
     CancelAudio,
@@ -37,7 +37,7 @@ log = logging.getLogger("descant.engine")
 
 SURE_LANGUAGE_S = 3.0
 """A window this long decides which language its stream is in, if that is to be detected; shorter ones only their own."""
-HOP_S = 0.5
+HOP_S = 0.3
 MAX_HOP_S = 3.0
 FRAMES_PER_TURN = 256
 """Frames of one stream that voice activity goes through in one turn: 8 s of audio, about 25 ms of work."""
@@ -76,6 +76,7 @@ class Transcription:
         self._on_step = on_step
         self._on_transcript = on_transcript
         self._windows = model.info.windows.within(model.info.max_window_s)
+        self._has_drafts = model.info.has_drafts
         self._rate_hz = model.info.sample_rate_hz
         if detector.sample_rate_hz != self._rate_hz:
             raise ValueError(f"detector hears at {detector.sample_rate_hz} Hz, recognizer at {self._rate_hz} Hz")
@@ -177,26 +178,46 @@ class Transcription:
     def _finals(self) -> list[list[Job]]:
         waiting = []
         for hearing in self._hearings.values():
-            windows = [item for item in hearing.cutter.ready if isinstance(item, Window)]
-            if windows and hearing.last is not None and same_audio(hearing.last[0], windows[0]):
-                # No speech since the last partial decoding: its text is the final text.
-                hypothesis = hearing.results[windows[0].start_samples] = hearing.last[1]
-                hearing.last = None
-                self._report(Job(hearing, windows[0]), replace(hypothesis, retried=False), self._clock())
-            if not hearing.drafting:
-                undecided = (w for w in windows if w.start_samples not in hearing.results.keys() | hearing.decoding)
-                waiting.append([Job(hearing, window) for window in undecided])
+            effort = Effort.WHOLE if hearing.session.request.whole else Effort.LIVE
+            jobs = [Job(hearing, item, effort) for item in hearing.cutter.ready if isinstance(item, Window)]
+            for job in jobs:
+                if hearing.last is not None and same_audio(hearing.last[0], job.window):
+                    # No speech since it was decoded in a pause: its text is the final text.
+                    hypothesis = hearing.results[job.window.start_samples] = hearing.last[1]
+                    hearing.last = None
+                    self._report(job, replace(hypothesis, retried=False), self._clock())
+            known = hearing.results.keys() | hearing.decoding
+            jobs = [job for job in jobs if job.window.start_samples not in known]
+            waiting.append([job for job in jobs if hearing.ahead is None or not same_audio(hearing.ahead, job.window)])
         return waiting
 
     def _partials(self, now_s: float) -> list[Job]:
         jobs = []
-        for hearing in self._hearings.values():
-            request = hearing.session.request
-            if (request.interim or request.turns is not None) and not (hearing.cutter.ready or hearing.drafting):
+        for hearing in self._listening_in():
+            if not (hearing.drafting or (hearing.ahead and not self._has_drafts)):
                 window = hearing.cutter.partial(self._hop_s, now_s)
                 if window is not None:
-                    jobs.append(Job(hearing, window))
+                    is_draft = self._has_drafts or not window.in_pause
+                    jobs.append(Job(hearing, window, Effort.DRAFT if is_draft else Effort.LIVE))
         return jobs
+
+    def _aheads(self, now_s: float) -> list[Job]:
+        """Windows that are likely to be final soon, where drafts are cheaper than final texts. They keep nobody waiting."""
+        if not self._has_drafts:
+            return []
+        waiting = (hearing for hearing in self._listening_in() if not (hearing.drafting or hearing.ahead))
+        windows = ((hearing, hearing.cutter.ahead(now_s)) for hearing in waiting)
+        return [Job(hearing, window, Effort.LIVE) for hearing, window in windows if window is not None]
+
+    def _listening_in(self) -> list[Hearing]:
+        """Streams whose text is wanted before it is final. While final texts are awaited drafts go on, but not in turns."""
+        wanted = []
+        for hearing in self._hearings.values():
+            request, ready = hearing.session.request, hearing.cutter.ready
+            goes_on = self._has_drafts and request.turns is None and all(isinstance(item, Window) for item in ready)
+            if (request.interim or request.turns is not None) and (not ready or goes_on):
+                wanted.append(hearing)
+        return wanted
 
     # --- steps ------------------------------------------------------------------
 
@@ -209,14 +230,14 @@ class Transcription:
             begun = True
         if not self._steps.free:
             return begun
-        waiting = [list(jobs) for jobs in finals], self._partials(now_s)
+        partials = self._partials(now_s)
         for free in range(self._steps.free, 0, -1):
-            jobs = self._choose(*waiting, free)
+            jobs = self._choose(finals, partials, free) or self._choose([], self._aheads(now_s), free)
             if not jobs:
                 break
             self._begin(jobs)
             begun = True
-            waiting = [[job for job in of if job not in jobs] for of in waiting[0]], [j for j in waiting[1] if j not in jobs]
+            finals, partials = [[job for job in of if job not in jobs] for of in finals], [j for j in partials if j not in jobs]
         return begun
 
     def _choose(self, finals: list[list[Job]], partials: list[Job], free: int) -> list[Job]:
@@ -233,18 +254,20 @@ class Transcription:
             RecognitionWindow(
                 job.window.pcm,
                 language=job.hearing.language,
-                prefix=job.hearing.text.prefix(job.window) if job.window is self._open_window(job) else "",
+                prefix=self._prefix(job),
                 want_words=job.hearing.session.request.want_words or self._may_lack_text(job.window),
                 keyterms=job.hearing.session.request.keyterms,
-                effort=effort_of(job),
+                effort=job.effort,
             )
             for job in jobs
         ]
         for job in jobs:
             if job.window.is_final:
                 job.hearing.decoding.add(job.window.start_samples)
-            else:
+            elif job.effort is Effort.DRAFT:
                 job.hearing.drafting = True
+            else:
+                job.hearing.ahead = job.window
         ended = self._steps.begin(jobs, windows)
         if ended is not None:
             self._ended(ended)
@@ -269,9 +292,13 @@ class Transcription:
                     self._decoded(job, hypothesis, now_s)
 
     def _decoded(self, job: Job, hypothesis: Hypothesis, now_s: float) -> None:
-        hearing, window = job.hearing, job.window
-        hearing.drafting = hearing.drafting and window.is_final
-        hearing.decoding.discard(window.start_samples)
+        hearing, window, is_draft = job.hearing, job.window, job.effort is Effort.DRAFT
+        if window.is_final:
+            hearing.decoding.discard(window.start_samples)
+        elif is_draft:
+            hearing.drafting = False
+        else:
+            hearing.ahead = None
         if self._cut_where_text_is_missing(job, hypothesis):
             return
         self._report(job, hypothesis, now_s)
@@ -280,10 +307,12 @@ class Transcription:
         if window.is_final:
             hearing.results[window.start_samples] = hypothesis
             return
-        hearing.last = (window, hypothesis)
-        if hearing.cutter.is_open(window):
-            hearing.cutter.decoded(window)
-            self._emit(hearing, hearing.text.partial(window, hypothesis))
+        if not is_draft:
+            hearing.last = (window, hypothesis)
+        if hearing.cutter.is_newest(window):
+            hearing.cutter.decoded(window, is_draft)
+            awaited = [item.start_samples for item in hearing.cutter.ready if isinstance(item, Window)]
+            self._emit(hearing, hearing.text.partial(window, hypothesis, awaited))
 
     def _report(self, job: Job, hypothesis: Hypothesis, now_s: float) -> None:
         is_cut_off = job.window.is_final and hypothesis.truncated
@@ -296,12 +325,12 @@ class Transcription:
 
     def _cut_where_text_is_missing(self, job: Job, hypothesis: Hypothesis) -> bool:
         """Cut the window at a pause if the text leaves out what was said on one side of it; the parts come in line."""
-        window = job.window
-        if not (self._may_lack_text(window) and (window.is_final or job.hearing.cutter.is_open(window))):
+        window, is_draft = job.window, job.effort is Effort.DRAFT
+        if not (self._may_lack_text(window) and (window.is_final or job.hearing.cutter.is_newest(window))):
             return False
         at_samples = uncovered_pause(
             window.phrases, hypothesis.words, self._rate_hz,
-            is_whole=window.is_final or window.in_pause, keep_start=bool(job.hearing.text.prefix(window)),
+            is_whole=window.is_final or window.in_pause, keep_start=bool(job.hearing.text.prefix(window, is_draft)),
         )  # fmt: skip
         if at_samples is None:
             return False
@@ -312,18 +341,18 @@ class Transcription:
     def _may_lack_text(self, window: Window) -> bool:
         return self._windows.loses_phrases and len(window.phrases) > 1
 
-    def _open_window(self, job: Job) -> Window | None:
-        """The window whose shown words a decoding must keep: a partial one, or the first final one."""
-        if not job.window.is_final:
-            return job.window
-        return next((item for item in job.hearing.cutter.ready if isinstance(item, Window)), None)
+    def _prefix(self, job: Job) -> str:
+        """What the text of the window that clients see words of must begin with: the open one, or the first final one."""
+        if job.window.is_final and job.window is not next(i for i in job.hearing.cutter.ready if isinstance(i, Window)):
+            return ""
+        return job.hearing.text.prefix(job.window, job.effort is Effort.DRAFT)
 
     def _measure(self, jobs: Sequence[Job], took_s: float) -> None:
         audio_s = sum(len(job.window.pcm) for job in jobs) / self._rate_hz
         self._on_step(len(jobs), took_s, audio_s)
         if audio_s > 0.0:
             self._cost += COST_SMOOTHING * (took_s / audio_s - self._cost)
-        partials = sum(not job.window.is_final for job in jobs)
+        partials = sum(not job.window.is_final and (job.effort is Effort.DRAFT or not self._has_drafts) for job in jobs)
         if partials == len(jobs):
             # All open windows are decoded once per hop; that must not take more than its share of the time.
             self._partial_s += COST_SMOOTHING * (took_s / partials - self._partial_s)
@@ -343,7 +372,8 @@ class Transcription:
                     if hypothesis is None:
                         return
                     self._emit(hearing, hearing.text.final(item, hypothesis))
-                    hearing.last = None
+                    if hearing.last is not None and hearing.last[0].start_samples <= item.start_samples:
+                        hearing.last = None
                 case TurnMark():
                     self._emit(hearing, hearing.text.turn(item))
                 case Mark.FLUSHED:

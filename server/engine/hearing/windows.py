@@ -105,6 +105,8 @@ class WindowCutter:
         """Frames before this one belong to windows that are closed."""
         self._decoded_end: int | None = None
         """One past the last frame of the open window that was decoded."""
+        self._ahead_end: int | None = None
+        """The same for a decoding whose text can be the final one."""
         self.ready: deque[Window | Mark | TurnMark] = deque()
         self.taken_samples = 0
 
@@ -185,8 +187,7 @@ class WindowCutter:
         of the pause as a final window would have, so that its text can be the final one."""
         if not self._ends.speaking or self._inputs:
             return None
-        end = self._ends.end
-        in_pause = self._ends.silence_s >= self._ends.policy.post_roll_s
+        end, in_pause = self._ends.end, self._in_pause
         if in_pause:
             due = end != self._decoded_end
         elif self._decoded_end is None:
@@ -197,14 +198,26 @@ class WindowCutter:
             return None
         return self._window(self._start, end, now_s, is_final=False, in_pause=in_pause)
 
-    def is_open(self, window: Window) -> bool:
-        """Whether a window that was not final still grows."""
-        start_samples = max(self._start, self._base) * self._size
-        return self._ends.speaking and not window.is_final and window.start_samples == start_samples
+    def ahead(self, now_s: float) -> Window | None:
+        """The open window in a pause, once all of it was decoded: it will be final if no more speech comes."""
+        end = self._ends.end
+        is_decoded = end == self._decoded_end != self._ahead_end
+        if not (self._ends.speaking and self._in_pause and is_decoded) or self._inputs:
+            return None
+        return self._window(self._start, end, now_s, is_final=False, in_pause=True)
 
-    def decoded(self, window: Window) -> None:
+    def is_newest(self, window: Window) -> bool:
+        """Whether a window that was not final still grows, and nothing longer of it was decoded."""
+        if window.is_final or not self._ends.speaking:
+            return False
+        is_open = window.start_samples == max(self._start, self._base) * self._size
+        return is_open and window.end_samples // self._size >= (self._decoded_end or 0)
+
+    def decoded(self, window: Window, is_draft: bool) -> None:
         """The open window was decoded as far as ``window`` goes."""
         self._decoded_end = window.end_samples // self._size
+        if not is_draft:
+            self._ahead_end = self._decoded_end
 
     def split(self, window: Window, at_samples: int) -> None:
         """Cut a window that was decoded in two, ``at_samples`` from its start; an open one goes on behind the cut."""
@@ -229,9 +242,13 @@ class WindowCutter:
         """One past the newest frame."""
         return self._base + len(self._frames)
 
+    @property
+    def _in_pause(self) -> bool:
+        return self._ends.silence_s >= self._ends.policy.post_roll_s
+
     def _open(self, start: int) -> None:
         self._start = start
-        self._decoded_end = None
+        self._decoded_end = self._ahead_end = None
 
     def _close(self, now_s: float) -> None:
         """Speech has ended: what is worth transcribing becomes a final window."""

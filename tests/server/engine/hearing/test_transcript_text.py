@@ -63,14 +63,14 @@ class TestInterimTranscripts:
         text = interim_text()
         for seconds, heard in ((1.0, "the captain"), (1.5, "the captain sat"), (2.0, "the captain sat down")):
             text.partial(window(seconds), said(heard))
-        assert text.prefix(window(2.5)) == "the captain sat"
-        assert text.prefix(window(2.5, in_pause=True)) == text.prefix(window(2.5, is_final=True)) == ""
+        assert text.prefix(window(2.5), is_draft=True) == "the captain sat"
+        assert text.prefix(window(2.5), is_draft=False) == ""
 
     def test_a_decoding_that_contradicts_what_would_be_kept_is_believed(self) -> None:
         text = interim_text()
         for seconds, heard in ((1.0, "the cap tin"), (1.5, "the cap tin sat"), (2.0, "the captain sat")):
             text.partial(window(seconds, in_pause=heard == "the captain sat"), said(heard))
-        assert text.prefix(window(2.5)) == ""
+        assert text.prefix(window(2.5), is_draft=True) == ""
 
 
 class TestScriptsWithoutSpaces:
@@ -86,7 +86,7 @@ class TestScriptsWithoutSpaces:
         text.turn(TurnMark(TurnPhase.START, 0.0))
         assert text.partial(window(1.0), said("今日は")) == []
         assert texts(text.partial(window(1.5), said("今日わいい"))) == ["今日"]
-        assert text.prefix(window(2.0)) == "今日"
+        assert text.prefix(window(2.5), is_draft=True) == "今日"
 
     def test_times_are_of_the_words_that_are_shown(self) -> None:
         text = interim_text()

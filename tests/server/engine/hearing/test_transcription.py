@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.audio import Pcm
+from models.hearing import Effort
 from server.config import Limits
 from server.engine.engine import Engine
 from server.engine.hearing.jobs import Job, choose_jobs
@@ -326,7 +327,7 @@ class TestLoad:
 
 def job(due_s: float, length_s: float) -> Job:
     window = Window(0, silence(length_s), True, due_s)
-    return Job(cast(Any, None), window)
+    return Job(cast(Any, None), window, Effort.LIVE)
 
 
 class TestChoice:

@@ -56,7 +56,7 @@ def listen(cutter: WindowCutter, now_s: float = 0.0) -> None:
         if window is not None:
             assert not window.is_final
             assert len(window.pcm)
-            cutter.decoded(window)
+            cutter.decoded(window, is_draft=False)
 
 
 def run(found: Sequence[Stretch], turns: TurnSettings | None = None) -> tuple[WindowCutter, Pcm]:
