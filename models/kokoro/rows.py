@@ -37,6 +37,10 @@ class Rows:
         """[B, C, T] with zeros past the end of each row, as a convolution wants it."""
         return x if self.mask is None else x * self.mask[:, None].to(x.dtype)
 
+    def cut_frames(self, x: Tensor) -> Tensor:
+        """As `cut`, for [B, T, C]."""
+        return x if self.mask is None else x * self.mask[:, :, None].to(x.dtype)
+
     def times(self, factor: int, more: int = 0) -> "Rows":
         """The same rows at ``factor`` times the rate, ``more`` frames longer."""
         lengths = tuple(length * factor + more for length in self.lengths)

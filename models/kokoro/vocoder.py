@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.kokoro.config import SAMPLE_RATE_HZ, VocoderConfig
-from models.kokoro.convs import Conv, Pieces, UpConv
-from models.kokoro.rows import Rows, StyledNorm
+from models.kokoro.convs import FrameConv, FrameUpConv, Pieces
+from models.kokoro.rows import NORM_EPS, Rows, StyledNorm
 
 HARMONICS = 9
 SINE_LEVEL = 0.1
@@ -15,6 +15,8 @@ LOWEST_VOICED_HZ = 10.0
 SLOPE = 0.1
 LAST_SLOPE = 0.01
 SOURCE_KERNELS = (7, 11)
+CACHED_NUMBERS = 2**17
+"""Numbers that are worked on at once on a CPU: half a megabyte."""
 
 
 class Source(nn.Module):
@@ -97,32 +99,74 @@ class Spectra(nn.Module):
         return total.flatten(1)
 
 
+class SnakeNorm(StyledNorm):
+    """A styled norm and the activation x + sin(ax)^2 / a (Ziyin et al. 2020) after it, in one go over pieces of time that stay
+    in the processor's cache: 4 ms for 14 400 frames of 128 channels on one core, 23 ms one operation after the other."""
+
+    def over(self, x: Tensor, alpha: Tensor, style: Tensor, rows: Rows, dtype: torch.dtype) -> Tensor:
+        """[B, T, C] to the same in ``dtype``, zeros past the end of each row; ``alpha`` is [1, C, 1]."""
+        gain, shift = self.fc(style)[:, None].chunk(2, dim=2)
+        mean, variance = _statistics(x, rows)
+        gain = (1 + gain) * torch.rsqrt(variance + NORM_EPS)
+        shift = shift - mean * gain
+        alpha = alpha.transpose(1, 2)
+        # sin(z)^2 = (1 - cos(2z)) / 2, which saves a pass.
+        half = 0.5 / alpha
+        inner_gain, inner_shift, outer_shift = 2 * alpha * gain, 2 * alpha * shift, shift + half
+        out = torch.empty_like(x, dtype=dtype)
+        for start, end in _pieces(x):
+            part = x[:, start:end]
+            wave = torch.addcmul(inner_shift, part, inner_gain).cos_()
+            out[:, start:end] = torch.addcmul(outer_shift, part, gain).addcmul_(wave, half, value=-1)
+        return out if rows.mask is None else out * rows.mask[:, :, None].to(dtype)
+
+
+def _statistics(x: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Mean and variance over each row's own frames of [B, T, C]: each [B, 1, C]."""
+    if rows.mask is not None:
+        mask = rows.mask[:, :, None]
+        count = mask.sum(1, keepdim=True)
+        mean = (x * mask).sum(1, keepdim=True) / count
+        return mean, ((x - mean) * mask).square().sum(1, keepdim=True) / count
+    mean = x.mean(1, keepdim=True)
+    total = torch.zeros_like(mean)
+    for start, end in _pieces(x):
+        total += (x[:, start:end] - mean).square_().sum(1, keepdim=True)
+    return mean, total / x.shape[1]
+
+
+def _pieces(x: Tensor) -> list[tuple[int, int]]:
+    """Parts of the time of [B, T, C] that fit into a processor's cache; all of it elsewhere."""
+    size = x.shape[1] if x.device.type != "cpu" else max(64, CACHED_NUMBERS // x.shape[2])
+    return [(start, min(start + size, x.shape[1])) for start in range(0, x.shape[1], size)]
+
+
 class SnakeBlock(nn.Module):
-    """Pairs of convolutions after styled norms and the activation x + sin(ax)^2 / a (Ziyin et al. 2020)."""
+    """Pairs of convolutions, each after a norm and its activation."""
 
     def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...], style_dim: int) -> None:
         super().__init__()
         self.convs1 = nn.ModuleList(
-            Conv(channels, channels, kernel, dilation=dilation, padding=(kernel - 1) * dilation // 2) for dilation in dilations
+            FrameConv(channels, channels, kernel, dilation=dilation, padding=(kernel - 1) * dilation // 2)
+            for dilation in dilations
         )
-        self.convs2 = nn.ModuleList(Conv(channels, channels, kernel, padding=kernel // 2) for _ in dilations)
-        self.norms1 = nn.ModuleList(StyledNorm(style_dim, channels) for _ in dilations)
-        self.norms2 = nn.ModuleList(StyledNorm(style_dim, channels) for _ in dilations)
+        self.convs2 = nn.ModuleList(FrameConv(channels, channels, kernel, padding=kernel // 2) for _ in dilations)
+        self.norms1 = nn.ModuleList(SnakeNorm(style_dim, channels) for _ in dilations)
+        self.norms2 = nn.ModuleList(SnakeNorm(style_dim, channels) for _ in dilations)
         self.alpha1 = nn.ParameterList(torch.ones(1, channels, 1) for _ in dilations)
         self.alpha2 = nn.ParameterList(torch.ones(1, channels, 1) for _ in dilations)
 
     def forward(self, x: Tensor, style: Tensor, rows: Rows) -> Tensor:
-        """[B, C, T] to the same."""
-        for place in range(len(self.convs1)):
-            y = _snake(self.norms1[place](x, style, rows), self.alpha1[place])
-            y = _snake(self.norms2[place](self.convs1[place](rows.cut(y)), style, rows), self.alpha2[place])
-            x = x + self.convs2[place](rows.cut(y))
+        """[B, T, C] to the same."""
+        for place, (conv1, conv2) in enumerate(zip(self.convs1, self.convs2, strict=True)):
+            norm1, norm2 = self.norms1[place], self.norms2[place]
+            assert isinstance(norm1, SnakeNorm)
+            assert isinstance(norm2, SnakeNorm)
+            dtype = next(conv1.parameters()).dtype
+            y = conv1(norm1.over(x, self.alpha1[place], style, rows, dtype))
+            y = conv2(norm2.over(y, self.alpha2[place], style, rows, dtype))
+            x = y.add_(x)
         return x
-
-
-def _snake(x: Tensor, alpha: Tensor) -> Tensor:
-    alpha = alpha.to(x.dtype)
-    return torch.addcdiv(x, torch.sin(x * alpha).square_(), alpha)
 
 
 class Vocoder(nn.Module):
@@ -136,7 +180,7 @@ class Vocoder(nn.Module):
         channels = config.upsample_initial_channel
         rates = config.upsample_rates
         for place, (rate, kernel) in enumerate(zip(rates, config.upsample_kernel_sizes, strict=True)):
-            self.ups.append(UpConv(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2))
+            self.ups.append(FrameUpConv(channels, channels // 2, kernel, rate, (kernel - rate) // 2))
             channels //= 2
             self.source_convs.append(_source_conv(2 * self.spectra.bins, channels, rates[place + 1 :]))
             dilations = config.resblock_dilation_sizes
@@ -144,41 +188,42 @@ class Vocoder(nn.Module):
             self.source_blocks.append(SnakeBlock(channels, kernel, (1, 3, 5), style_dim))
             sizes = zip(config.resblock_kernel_sizes, dilations, strict=True)
             self.blocks.append(nn.ModuleList(SnakeBlock(channels, size, dilation, style_dim) for size, dilation in sizes))
-        self.out = nn.Conv1d(channels, 2 * self.spectra.bins, 7, padding=3)
+        self.out = FrameConv(channels, 2 * self.spectra.bins, 7, padding=3)
 
     def pieces(self, x: Tensor, pitch_hz: Tensor, noise: Tensor, style: Tensor, rows: Rows) -> Pieces[Tensor]:
         """The decoder's frames [B, C, T], pitch [B, T], noise [B, S, HARMONICS] and the decoder's style [B, style] to
         samples [B, S]."""
         source = self.source(pitch_hz, noise, rows)
-        heard, heard_rows = self.spectra.analyse(source, rows.times(self.config.step_samples))
-        heard = heard_rows.cut(heard)
+        spectra, source_rows = self.spectra.analyse(source, rows.times(self.config.step_samples))
+        heard = source_rows.cut(spectra).transpose(1, 2).contiguous()
+        x = x.transpose(1, 2).contiguous()
         for place, (up, rate) in enumerate(zip(self.ups, self.config.upsample_rates, strict=True)):
             is_last = place + 1 == len(self.ups)
             yield
-            x = up(rows.cut(F.leaky_relu(x, SLOPE))).float()
+            x = up(rows.cut_frames(F.leaky_relu(x, SLOPE)))
             if is_last:
-                x = F.pad(x, (1, 0), mode="reflect")
+                x = torch.cat([x[:, 1:2], x], dim=1)  # mirrored
             rows = rows.times(rate, int(is_last))
-            x = x + self.source_blocks[place](self.source_convs[place](heard).float(), style, rows)
-            yield
+            x = x.add_(self.source_blocks[place](self.source_convs[place](heard), style, rows))
             blocks = self.blocks[place]
             assert isinstance(blocks, nn.ModuleList)
+            yield
             total = blocks[0](x, style, rows)
             for block in list(blocks)[1:]:
                 yield
-                total = total + block(x, style, rows)
-            x = total / len(blocks)
+                total.add_(block(x, style, rows))
+            x = total.div_(len(blocks))
         yield
-        x = self.out(rows.cut(F.leaky_relu(x, LAST_SLOPE)))
+        x = self.out(rows.cut_frames(F.leaky_relu(x, LAST_SLOPE))).transpose(1, 2)
         magnitudes, phases = x.chunk(2, dim=1)
         return self.spectra.synthesise(magnitudes.exp(), phases.sin(), rows)
 
 
-def _source_conv(inputs: int, channels: int, rates_left: tuple[int, ...]) -> Conv:
+def _source_conv(inputs: int, channels: int, rates_left: tuple[int, ...]) -> FrameConv:
     """The source's spectra at the rate at which ``rates_left`` are still to be gone up."""
     stride = 1
     for rate in rates_left:
         stride *= rate
     if not rates_left:
-        return Conv(inputs, channels, 1)
-    return Conv(inputs, channels, 2 * stride, stride, padding=(stride + 1) // 2)
+        return FrameConv(inputs, channels, 1)
+    return FrameConv(inputs, channels, 2 * stride, stride, padding=(stride + 1) // 2)
