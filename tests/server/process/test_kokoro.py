@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -49,6 +50,7 @@ def test_both_models_are_served(server: ServerProcess) -> None:
     loaded = {model["name"]: model for model in page["loaded"]}
     assert loaded["kokoro"]["languages"] == ["en", "fr"]
     assert loaded["kokoro"]["voices"] == 4
+    assert loaded["kokoro"]["memory_bytes"] > 100_000
     assert page["models"]["tts"]["kokoro"] == "kokoro"
     assert page["models"]["tts"]["sonic-3"] == "conv_tts"
     voices = {voice["id"]: voice for voice in httpx.get(server.url + "/voices/", params={"limit": 100}).json()["data"]}
@@ -65,6 +67,15 @@ def test_each_model_speaks_with_its_own_voices(server: ServerProcess) -> None:
     refused = ask(server, voice=PACKAGED_VOICE)
     assert refused.status_code == 400
     assert "af_heart (Heart)" in refused.json()["message"]
+
+
+def test_sixteen_listeners_do_not_change_each_others_sound(server: ServerProcess) -> None:
+    asked = [{"voice": ("af_heart", "am_puck", "bf_emma")[n % 3], "transcript": TEXT * (1 + n % 2)} for n in range(16)]
+    alone = [samples(ask(server, **changes)) for changes in asked[:6]]
+    with ThreadPoolExecutor(16) as pool:
+        together = [samples(answer) for answer in pool.map(lambda changes: ask(server, **changes), asked)]
+    for number, heard in enumerate(together):
+        np.testing.assert_array_equal(heard, alone[number % 6])
 
 
 def test_voices_mix_by_weight(server: ServerProcess) -> None:
