@@ -2,10 +2,11 @@
 
     python -m benchmarks.recognition_speed [--parts files streams embedded] [--rounds 3] [--old COMMIT]
 
-"files": whole files through our engine as ``POST /stt`` reads them, beside faster-whisper in int8 with the same number
-of beams and threads, in turn in one process. "streams": `descant bench stt` sends human recordings and Kokoro's
-sentences in real time to a server that has the checkpoint installed. "embedded": the packaged recognizer of this
-checkout and of an older commit, in two processes of one thread that read the same clips in turn.
+"files": whole files through our engine as ``POST /stt`` reads them, with as many threads a step as the server takes,
+beside faster-whisper in int8 with the same number of beams and with each number of threads, in turn in one process.
+"streams": `descant bench stt` sends human recordings and Kokoro's sentences in real time to a server that has the
+checkpoint installed. "embedded": the packaged recognizer of this checkout and of an older commit, in two processes of
+one thread that read the same clips in turn.
 
 Ratios are over ours (files) or over this checkout (embedded), by round: median, lowest, highest; over 1, ours is faster.
 Processor seconds say more than seconds where other work shares the machine. Prints tables, and appends a JSON line to
@@ -36,6 +37,7 @@ from benchmarks.real.readers import PEER_BEAMS, PEER_WEIGHTS, FasterWhisper, Rea
 from benchmarks.real.speech_sets import Clip, add_folders, data_hash, kokoro, recordings, sentences_of
 from benchmarks.result_lines import publish
 from benchmarks.side_by_side import Rounds, Times, in_turns, print_rows, ratios, total_s
+from models.cpu_cores import usable_cores
 from models.silero_vad import SileroDetector
 from models.whisper.model import load
 
@@ -58,10 +60,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", choices=list(WHISPERS), default="whisper-base")
     parser.add_argument("--engine", default="auto", help="ours: auto, torch or ctranslate2")
     parser.add_argument("--beams", type=int, default=PEER_BEAMS, help="of both engines, for files")
-    parser.add_argument("--threads", type=int, default=2, help="of both engines, for files")
+    parser.add_argument("--threads", type=int, default=1, help="of ours, for files; the server measures it at its start")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--streams", default="1,2,4", help="numbers of streams at once")
-    parser.add_argument("--utterances", type=int, default=6, help="of each stream")
+    parser.add_argument("--streams", default="1,2", help="numbers of streams at once")
+    parser.add_argument("--utterances", type=int, default=30, help="of each stream; 30 are all clips")
     parser.add_argument("--old", default=OLD_COMMIT, metavar="COMMIT")
     parser.add_argument("--no-record", action="store_true", help="print only, append no line of results")
     return parser.parse_args(argv)
@@ -72,18 +74,18 @@ def files(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
     clips = [*recordings(arguments.human_folder), *kokoro("kokoro", arguments.text_folder)[:SENTENCES]]
     torch.set_num_threads(arguments.threads)
     recognizer = load("cpu", 16, installed_model(arguments.model), arguments.beams, engine=arguments.engine)
-    readers: dict[str, Reader] = {
-        OURS: Whole(recognizer, SileroDetector()),
-        PEER: FasterWhisper(material(WHISPERS[arguments.model]), arguments.threads, arguments.beams),
-    }
+    readers: dict[str, Reader] = {OURS: Whole(recognizer, SileroDetector())}
+    for threads in range(1, usable_cores() + 1):
+        readers[f"{PEER}, {threads} threads"] = FasterWhisper(material(WHISPERS[arguments.model]), threads, arguments.beams)
     _, times = in_turns({name: partial(_read, read, clips) for name, read in readers.items()}, len(clips), arguments.rounds)
     audio_s = sum(clip.seconds for clip in clips)
     rows = {name: _seconds(times, name, audio_s) for name in readers}
     rows[OURS]["engine"] = recognizer.info.engine
-    rows[PEER] |= {
-        "seconds / ours": ratios(times, PEER, OURS, "wall_s"),
-        "processor s / ours": ratios(times, PEER, OURS, "processor_s"),
-    }
+    for peer in [*readers][1:]:
+        rows[peer] |= {
+            "seconds / ours": ratios(times, peer, OURS, "wall_s"),
+            "processor s / ours": ratios(times, peer, OURS, "processor_s"),
+        }
     return rows
 
 
