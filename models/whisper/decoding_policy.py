@@ -47,9 +47,10 @@ class DecodingPolicy:
     doubtful_log_probability: float = -0.33
     """A text of a short window with a lower mean is decoded again at full length: 9 % of Kokoro's sentences, 26 % in noise,
     three quarters of the single words in nine languages, whose errors then are those of faster-whisper."""
-    doubtful_log_probability_live: float = -0.45
+    doubtful_log_probability_live: float = -0.4
     """The same where somebody waits for the text. Of 16 live windows of people 6 were decoded twice with -0.33, 4 with -0.45,
-    2 with -0.6, and the texts had the same errors; one of six sentences that are said twice was written once with -0.6."""
+    2 with -0.6, and the texts had the same errors; but one of six sentences that are said twice was written once with -0.6,
+    and a Chinese sentence had one more character wrong with -0.45."""
     doubtful_compression_ratio: float = 2.4
     """A text whose bytes compress better is doubted: it says the same over and over."""
     doubtful_gap_s: float = 1.0
