@@ -127,13 +127,11 @@ class Transcription:
 
     def turn(self) -> float | None:
         now_s = self._clock()
-        moved = self._listen(now_s)
-        moved = self._begin_steps(now_s) or moved
-        for hearing in list(self._hearings.values()):
-            self._hand_out(hearing)
-        # What else is left waits for a step that runs, whose end is a command.
+        moved = [self._listen(now_s), self._begin_steps(now_s)]
+        moved += [self._hand_out(hearing) for hearing in list(self._hearings.values())]
+        # Behind a text told now more may begin. What else is left waits for a step that runs, whose end is a command.
         waits = self._steps.running or not any(h.cutter.has_input or h.cutter.ready for h in self._hearings.values())
-        return 0.0 if moved or not waits else None
+        return 0.0 if any(moved) or not waits else None
 
     def fail(self, error: Exception) -> None:
         for hearing in list(self._hearings.values()):
@@ -361,16 +359,15 @@ class Transcription:
 
     # --- results ----------------------------------------------------------------
 
-    def _hand_out(self, hearing: Hearing) -> None:
-        """Everything at the head of the line that is decided, in the order of the audio."""
-        ready = hearing.cutter.ready
+    def _hand_out(self, hearing: Hearing) -> bool:
+        """Everything at the head of the line that is decided, in the order of the audio; false if that is nothing."""
+        ready, moved = hearing.cutter.ready, False
         while ready:
             item = ready[0]
             match item:
                 case Window():
-                    hypothesis = hearing.results.pop(item.start_samples, None)
-                    if hypothesis is None:
-                        return
+                    if (hypothesis := hearing.results.pop(item.start_samples, None)) is None:
+                        return moved
                     self._emit(hearing, hearing.text.final(item, hypothesis))
                     if hearing.last is not None and hearing.last[0].start_samples <= item.start_samples:
                         hearing.last = None
@@ -380,8 +377,10 @@ class Transcription:
                     self._emit(hearing, [TranscriptFlushed()])
                 case Mark.FINISHED:
                     self._end(hearing, None)
-                    return
+                    return True
             ready.popleft()
+            moved = True
+        return moved
 
     def _end(self, hearing: Hearing, error: DescantError | None) -> None:
         if self._hearings.pop(hearing.session.id, None) is not None:
