@@ -46,6 +46,18 @@ def test_the_end_keeps_what_was_shown() -> None:
     assert stabilizer.finish([]) == ["one", "two"]
 
 
+def test_what_the_last_decoding_had() -> None:
+    stabilizer = Stabilizer()
+    assert not stabilizer.had(["one"])
+    stabilizer.update(["one", "two"])
+    assert stabilizer.had(["one", "two"])
+    assert stabilizer.had(["One,"]), "it went on behind the word"
+    assert stabilizer.had(["won", "Two."]), "only the last word is asked about"
+    assert not stabilizer.had(["one", "tool"])
+    assert not stabilizer.had(["one", "two", "two"]), "it ended before that word"
+    assert not stabilizer.had([])
+
+
 def test_spelling() -> None:
     assert spelling("Don't,") == spelling("dont")
     assert spelling("—") == "—"

@@ -10,8 +10,8 @@ from server.requests.transcription import Transcript, TranscriptEvent, Transcrip
 RATE_HZ = 16000
 
 
-def window(seconds: float, *, in_pause: bool = False, is_final: bool = False) -> Window:
-    return Window(0, np.zeros(int(seconds * RATE_HZ), np.float32), is_final, 0.0, in_pause)
+def window(seconds: float, *, start_s: float = 0.0, in_pause: bool = False, is_final: bool = False) -> Window:
+    return Window(int(start_s * RATE_HZ), np.zeros(int(seconds * RATE_HZ), np.float32), is_final, 0.0, in_pause)
 
 
 def texts(events: list[TranscriptEvent]) -> list[str]:
@@ -24,6 +24,18 @@ def texts(events: list[TranscriptEvent]) -> list[str]:
 
 def said(text: str) -> Hypothesis:
     return Hypothesis(text, words=(), mean_log_probability=-0.1, truncated=False)
+
+
+def timed(text: str) -> Hypothesis:
+    """Each word takes half a second."""
+    words = (RecognizedWord(f" {word}", at / 2, at / 2 + 0.5, 0.9) for at, word in enumerate(text.split()))
+    return replace(said(text), words=tuple(words))
+
+
+def word_times(events: list[TranscriptEvent]) -> list[tuple[str, float, float]]:
+    (event,) = events
+    assert isinstance(event, Transcript)
+    return [(word.word, word.start_s, word.end_s) for word in event.words]
 
 
 def interim_text(*, interim: bool = True) -> TranscriptText:
@@ -59,6 +71,14 @@ class TestInterimTranscripts:
         assert texts(text.final(window(1.0, is_final=True), said("the cat"))) == ["the cat"]
         assert texts(text.partial(window(1.0), said("the dog"))) == [" the"]
 
+    def test_the_last_word_shows_once_the_decoding_before_had_it_too(self) -> None:
+        text = interim_text()
+        text.partial(window(1.0), said("the cat"))
+        assert texts(text.partial(window(1.5), said("The cat."))) == ["The cat."]
+        assert texts(text.partial(window(2.0), said("the cat sat"))) == ["the cat"]
+        assert texts(text.partial(window(2.5), said("the cat"))) == []
+        assert texts(text.partial(window(3.0), said("the cab"))) == ["the"]
+
     def test_only_the_end_is_decoded_anew_but_never_of_what_may_be_final(self) -> None:
         text = interim_text()
         for seconds, heard in ((1.0, "the captain"), (1.5, "the captain sat"), (2.0, "the captain sat down")):
@@ -71,6 +91,83 @@ class TestInterimTranscripts:
         for seconds, heard in ((1.0, "the cap tin"), (1.5, "the cap tin sat"), (2.0, "the captain sat")):
             text.partial(window(seconds, in_pause=heard == "the captain sat"), said(heard))
         assert text.prefix(window(2.5), is_draft=True) == ""
+
+
+class TestAwaitedWindows:
+    """The first window is closed, from 0 to 1.5 s, and its final text is awaited; the open one begins at 2 s."""
+
+    FIRST = window(1.5, in_pause=True)
+
+    def test_interim_transcripts_show_their_words_before_the_new_ones(self) -> None:
+        text = interim_text()
+        assert texts(text.partial(self.FIRST, said("the cat sat."))) == ["the cat sat."]
+        assert texts(text.partial(window(1.0, start_s=2.0), said("On the mat"), [0])) == ["the cat sat. On the"]
+        assert texts(text.partial(window(1.5, start_s=2.0, in_pause=True), said("On the mat."), [0])) == [
+            "the cat sat. On the mat."
+        ]
+
+    def test_words_are_joined_as_they_will_be_in_the_final_text(self) -> None:
+        text = interim_text()
+        text.partial(self.FIRST, said("and so, my friends,"))
+        shown = texts(text.partial(window(1.0, start_s=2.0, in_pause=True), said("Ask not."), [0]))
+        assert shown == ["and so, my friends, ask not."]
+        final = texts(text.final(self.FIRST, said("and so, my friends,")))
+        final += texts(text.final(window(1.0, start_s=2.0, is_final=True), said("Ask not.")))
+        assert "".join(final) == shown[0]
+
+    def test_showing_words_does_not_change_how_the_next_are_joined(self) -> None:
+        text = interim_text()
+        for _ in range(2):
+            text.partial(window(1.0, in_pause=True), said("and so,"))
+            text.partial(window(1.5, in_pause=True), said("and so, my friends."))
+        assert texts(text.final(self.FIRST, said("And so, my friends."))) == ["And so, my friends."]
+
+    def test_words_of_both_have_times_in_the_stream(self) -> None:
+        text = interim_text()
+        assert word_times(text.partial(self.FIRST, timed("the cat"))) == [("the", 0.0, 0.5), ("cat", 0.5, 1.0)]
+        events = text.partial(window(1.5, start_s=2.0), timed("sat down here"), [0])
+        assert texts(events) == ["the cat sat down"]
+        assert word_times(events) == [("the", 0.0, 0.5), ("cat", 0.5, 1.0), ("sat", 2.0, 2.5), ("down", 2.5, 3.0)]
+        events = text.partial(window(2.5, start_s=2.0), timed("sat down here at last"), [0])
+        assert word_times(events)[2:] == [("sat", 2.0, 2.5), ("down", 2.5, 3.0), ("here", 3.0, 3.5), ("at", 3.5, 4.0)]
+
+    def test_behind_the_final_text_only_the_new_words_show(self) -> None:
+        text = interim_text()
+        text.partial(self.FIRST, said("the cat sat."))
+        text.partial(window(1.0, start_s=2.0), said("On the mat"), [0])
+        assert texts(text.final(self.FIRST, said("The cat sat."))) == ["The cat sat."]
+        assert texts(text.partial(window(1.2, start_s=2.0), said("On the mat by"))) == [" On the mat"]
+
+    def test_the_same_words_show_again_behind_a_final_text(self) -> None:
+        text = interim_text()
+        shown = []
+        for start_s in (0.0, 2.0, 4.0):
+            shown += texts(text.partial(window(1.0, start_s=start_s, in_pause=True), said("yes")))
+            text.final(window(1.0, start_s=start_s, is_final=True), said("yes"))
+        assert shown == ["yes", " yes", " yes"]
+
+    def test_words_of_a_window_that_is_no_longer_there_are_dropped(self) -> None:
+        """A window that is cut where its text left out a phrase goes on under another start."""
+        text = interim_text()
+        text.partial(self.FIRST, said("the cat sat."))
+        assert texts(text.partial(window(1.0, start_s=2.0, in_pause=True), said("on the mat"))) == ["on the mat"]
+        assert text.prefix(self.FIRST, is_draft=True) == ""
+
+    def test_a_window_without_an_awaited_text_leaves_nothing_to_agree_with(self) -> None:
+        text = interim_text()
+        for _ in range(2):
+            text.partial(self.FIRST, said("the cat sat."))
+        assert text.prefix(self.FIRST, is_draft=True) == "the cat sat."
+        text.final(self.FIRST, said("the cat sat."))
+        assert text.prefix(self.FIRST, is_draft=True) == ""
+
+    def test_the_duration_goes_from_the_last_final_text_to_the_end_of_the_open_window(self) -> None:
+        text = interim_text()
+        (first,) = text.final(self.FIRST, said("the cat sat."))
+        (second,) = text.partial(window(1.0, start_s=2.0, in_pause=True), said("on the mat"))
+        assert isinstance(first, Transcript)
+        assert isinstance(second, Transcript)
+        assert (first.duration_s, second.duration_s) == (1.5, 1.5)
 
 
 class TestScriptsWithoutSpaces:

@@ -1,7 +1,7 @@
 """Cutting a stream into windows: random speech, pauses and flushes against invariants."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -180,3 +180,115 @@ def test_a_long_gap_ends_a_window_of_a_file() -> None:
 def test_long_speech_in_a_file_is_cut_in_the_middle_of_its_longest_late_pause() -> None:
     found = windows_of_a_file((18.0, True), (0.5, False), (3.0, True), (1.0, False), (10.0, True))
     assert found == [(0.0, pytest.approx(22.0, abs=0.1)), (pytest.approx(22.0, abs=0.1), 32.5)]
+
+
+@pytest.fixture
+def speaking() -> WindowCutter:
+    """Somebody has spoken for a second, and speaks on."""
+    cutter = WindowCutter(TranscriptionRequest("fake", "test", max_silence_s=1.0), FakeDetector(), WINDOWS)
+    judge(cutter, 1.0, is_speech=True)
+    return cutter
+
+
+def judge(cutter: WindowCutter, seconds: float, *, is_speech: bool) -> None:
+    for _ in range(round(seconds * RATE_HZ / FRAME)):
+        level, probability = (0.3, 0.95) if is_speech else (0.0, 0.02)
+        cutter.heard(np.full(FRAME, level, np.float32), probability, 0.0)
+
+
+def partial(cutter: WindowCutter) -> Window:
+    window = cutter.partial(0.5, 0.0)
+    assert window is not None
+    return window
+
+
+class TestDecodedAhead:
+    """The open window in a pause is decoded as a draft first, and once more ahead of its end."""
+
+    def test_not_before_a_pause(self, speaking: WindowCutter) -> None:
+        speaking.decoded(partial(speaking), is_draft=True)
+        assert speaking.ahead(0.0) is None
+
+    def test_not_before_all_of_it_was_drafted(self, speaking: WindowCutter) -> None:
+        speaking.decoded(partial(speaking), is_draft=True)
+        judge(speaking, 0.6, is_speech=False)
+        assert speaking.ahead(0.0) is None
+        draft = partial(speaking)
+        speaking.decoded(draft, is_draft=True)
+        ahead = speaking.ahead(1.5)
+        assert ahead is not None
+        assert (ahead.start_samples, len(ahead.pcm), ahead.is_final) == (draft.start_samples, len(draft.pcm), False)
+        assert (ahead.in_pause, ahead.due_s) == (True, 1.5)
+
+    def test_it_has_as_much_of_the_pause_as_the_final_window(self, speaking: WindowCutter) -> None:
+        judge(speaking, 0.6, is_speech=False)
+        speaking.decoded(partial(speaking), is_draft=True)
+        ahead = speaking.ahead(0.0)
+        judge(speaking, 0.5, is_speech=False)
+        (final,) = speaking.ready
+        assert isinstance(final, Window)
+        assert ahead is not None
+        assert np.array_equal(ahead.pcm, final.pcm)
+
+    def test_once(self, speaking: WindowCutter) -> None:
+        judge(speaking, 0.6, is_speech=False)
+        speaking.decoded(partial(speaking), is_draft=True)
+        ahead = speaking.ahead(0.0)
+        assert ahead is not None
+        speaking.decoded(ahead, is_draft=False)
+        assert speaking.ahead(0.0) is None
+        assert speaking.partial(0.5, 0.0) is None
+        judge(speaking, 0.5, is_speech=True)
+        judge(speaking, 0.6, is_speech=False)
+        speaking.decoded(partial(speaking), is_draft=True)
+        assert speaking.ahead(0.0) is not None, "it went on, and there is another pause"
+
+    def test_never_where_the_only_decoding_was_good_enough(self, speaking: WindowCutter) -> None:
+        judge(speaking, 0.6, is_speech=False)
+        speaking.decoded(partial(speaking), is_draft=False)
+        assert speaking.ahead(0.0) is None
+
+    def test_not_while_there_is_audio_to_hear(self, speaking: WindowCutter) -> None:
+        judge(speaking, 0.6, is_speech=False)
+        speaking.decoded(partial(speaking), is_draft=True)
+        speaking.feed(np.zeros(100, np.float32))
+        assert speaking.ahead(0.0) is None
+
+    def test_the_next_window_has_one_of_its_own(self, speaking: WindowCutter) -> None:
+        judge(speaking, 0.6, is_speech=False)
+        speaking.decoded(partial(speaking), is_draft=True)
+        judge(speaking, 0.5, is_speech=False)
+        assert speaking.ahead(0.0) is None, "the window is closed"
+        judge(speaking, 1.0, is_speech=True)
+        judge(speaking, 0.6, is_speech=False)
+        assert speaking.ahead(0.0) is None, "nothing of the new window was decoded"
+        speaking.decoded(partial(speaking), is_draft=True)
+        assert speaking.ahead(0.0) is not None
+
+
+class TestNewest:
+    def test_a_window_that_grows_is_the_newest_until_more_of_it_was_decoded(self, speaking: WindowCutter) -> None:
+        first = partial(speaking)
+        assert speaking.is_newest(first)
+        judge(speaking, 0.7, is_speech=True)
+        second = partial(speaking)
+        assert speaking.is_newest(first), "the second one was not decoded yet"
+        speaking.decoded(second, is_draft=True)
+        assert not speaking.is_newest(first)
+        assert speaking.is_newest(second), "as long as what was decoded"
+
+    def test_not_once_the_next_window_is_open(self, speaking: WindowCutter) -> None:
+        first = partial(speaking)
+        speaking.flush()
+        listen(speaking)
+        judge(speaking, 1.0, is_speech=True)
+        assert not speaking.is_newest(first)
+        assert speaking.is_newest(partial(speaking))
+
+    def test_not_once_speech_has_ended(self, speaking: WindowCutter) -> None:
+        first = partial(speaking)
+        judge(speaking, 1.1, is_speech=False)
+        assert not speaking.is_newest(first)
+
+    def test_a_final_window_never_is(self, speaking: WindowCutter) -> None:
+        assert not speaking.is_newest(replace(partial(speaking), is_final=True))
