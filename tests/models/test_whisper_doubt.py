@@ -28,10 +28,10 @@ def test_nothing_speaks_against_a_good_text() -> None:
 @pytest.mark.parametrize(
     ("log_probability", "doubted"),
     [
-        (-0.32, set[Effort]()),
-        (-0.34, {Effort.WHOLE}),
-        (-0.59, {Effort.WHOLE}),
-        (-0.61, {Effort.WHOLE, Effort.LIVE, Effort.DRAFT}),
+        (STOCK.doubtful_log_probability + 0.01, set[Effort]()),
+        (STOCK.doubtful_log_probability - 0.01, {Effort.WHOLE}),
+        (STOCK.doubtful_log_probability_live + 0.01, {Effort.WHOLE}),
+        (STOCK.doubtful_log_probability_live - 0.01, {Effort.WHOLE, Effort.LIVE, Effort.DRAFT}),
     ],
 )
 def test_where_somebody_waits_a_text_may_be_less_sure(log_probability: float, doubted: set[Effort]) -> None:

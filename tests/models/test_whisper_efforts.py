@@ -163,7 +163,11 @@ def test_languages_of_latin_letters() -> None:
 
 @pytest.mark.parametrize(
     ("mean", "retried"),
-    [(-0.2, set[Effort]()), (-0.45, {Effort.WHOLE}), (-0.7, {Effort.WHOLE, Effort.LIVE})],
+    [
+        (-0.2, set[Effort]()),
+        (DecodingPolicy().doubtful_log_probability_live + 0.01, {Effort.WHOLE}),
+        (DecodingPolicy().doubtful_log_probability_live - 0.01, {Effort.WHOLE, Effort.LIVE}),
+    ],
 )
 def test_who_waits_has_less_sure_texts_read_again(mean: float, retried: set[Effort], stock: WhisperRecognizer) -> None:
     text = said(stock, (0, "the shop was closed", 2), mean=mean)
