@@ -22,7 +22,9 @@ from models.weights import read_tensors
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1500)]
 
-MARGIN_POINTS = 0.5
+MARGIN_POINTS = 1.5
+"""Of 24 clips: whisper-base spells "suitcase" and the like as two words now and then, and one such word is 0.7 points. What
+half a point is worth needs the six voices and fifty sentences of `benchmarks.real_voices`."""
 SENTENCES = 12
 VOICES = ("af_heart", "am_michael")
 MOST_PERCENT = 8.0
