@@ -102,7 +102,7 @@ KOKORO_REFERENCE = Material("kokoro-reference", (Part(_KOKORO_REFERENCE, "kokoro
 """The published network's code, without weights. It needs loguru and attrs, of the dependency group ``real``."""
 
 LANGUAGES = Material("languages", (Part(_LANGUAGES, "pytest_audioeval/samples/audio/", ""),))
-"""Three clips with their texts in each of ten languages, in folders by language."""
+"""Three clips with their texts in each of nine languages, in folders by language."""
 
 WHISPERS = {whisper.name: whisper for whisper in (WHISPER_BASE, WHISPER_TINY_EN)}
 MATERIALS = {**WHISPERS, **{one.name: one for one in (KOKORO, KOKORO_REFERENCE, LANGUAGES)}}

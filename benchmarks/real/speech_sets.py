@@ -1,4 +1,4 @@
-"""Sets of natural speech with its words: sentences said by Kokoro, people, ten languages, and what is said twice.
+"""Sets of natural speech with its words: sentences said by Kokoro, people, nine languages, and what is said twice.
 
     python -m benchmarks.real.speech_sets [--human-folder FOLDER] [--text-folder FOLDER]
 
@@ -77,7 +77,7 @@ def recordings(folder: Path) -> list[Clip]:
 
 
 def languages() -> list[Clip]:
-    """Three short clips in each of ten languages."""
+    """Three short clips in each of nine languages."""
     paths = sorted(material(LANGUAGES).glob("*/*.wav"))
     texts = [path.with_suffix(".txt").read_text("utf-8").strip() for path in paths]
     return [
