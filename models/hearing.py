@@ -60,7 +60,8 @@ class Hypothesis:
     """Empty unless the window asked for words."""
     mean_log_probability: float
     truncated: bool
-    """The token budget or a guard against loops ended the text before the model did."""
+    """The token budget or a guard against loops ended the text before the model did, or should have: a draft that says the
+    same over and over is not worth showing."""
     retried: bool = False
     """It was decoded a second time, because the first text was doubtful."""
     language: str = "en"

@@ -14,6 +14,8 @@ LOUD_BELOW_LOUDEST = 0.5
 """In units of normalised log-mel, 20 dB: what is not so much below the loudest moment is heard."""
 SHORTEST_COPY_CHARACTERS = 6
 UNCOVERED = "speech without words"
+REPETITIONS = frozenset({"compression ratio", "said twice"})
+"""Doubts that a text which says the same again is under."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from models.scripts import LATIN_LANGUAGES
 from models.whisper.checkpoint import read_checkpoint
 from models.whisper.decoding import DecodingTask
 from models.whisper.decoding_policy import DecodingPolicy
-from models.whisper.doubt import UNCOVERED, Reading, doubts, loud_until
+from models.whisper.doubt import REPETITIONS, UNCOVERED, Reading, doubts, loud_until
 from models.whisper.engine import Alignment, Decoded, Engine, Floats
 from models.whisper.engines import open_engine
 from models.whisper.features import log_mel
@@ -44,6 +44,10 @@ class _Heard:
     doubts: list[str]
     language: str
     words: tuple[RecognizedWord, ...]
+
+    @property
+    def repeats(self) -> bool:
+        return not REPETITIONS.isdisjoint(self.doubts)
 
     def followed_by(self, rest: "_Heard", at_s: float, tokenizer: WhisperTokenizer) -> "_Heard":
         """With what was heard from ``at_s`` on."""
@@ -115,7 +119,7 @@ class WhisperRecognizer:
                 text=one.reading.text,
                 words=one.words,
                 mean_log_probability=one.reading.decoded.mean_log_probability,
-                truncated=one.reading.decoded.truncated,
+                truncated=one.reading.decoded.truncated or (windows[row].effort is Effort.DRAFT and one.repeats),
                 retried=row in retried,
                 language=one.language,
                 no_speech_probability=one.reading.decoded.no_speech_probability,

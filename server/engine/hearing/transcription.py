@@ -1,7 +1,7 @@
 """The worker side of transcription: audio in, windows through the model, transcripts and turns out.
 
-Voice activity runs here too, on the recognizer's thread. Each turn of the worker goes through a bounded piece of every
-stream's new audio, gives windows of all streams to the model, final ones first, and hands out what came of it.
+Voice activity runs here too. Each turn of the worker goes through a bounded piece of every stream's new audio, gives
+windows of all streams to the model, final ones first, and hands out what came of it.
 """
 
 import logging
@@ -47,9 +47,8 @@ DEFAULT_COST = 0.02
 """Seconds of model time per second of audio, before anything was measured."""
 COST_SMOOTHING = 0.2
 PARTIAL_SHARE = 0.8
-"""Share of the worker's time that partial decodings may take before their hop grows. Final ones come first, and a step
-with partial ones is short: 8 paced streams on one core had a partial lag p95 of 1.25 s at 0.5 and 0.82 s at 0.8, a final
-latency p95 of 255 and 239 ms."""
+"""Share of the time that partial decodings may take before their hop grows: 8 paced streams on one core had a partial lag p95
+of 1.25 s at 0.5 and 0.82 s at 0.8, a final latency p95 of 255 and 239 ms."""
 
 
 TranscriptionCommand = AudioCommand | StepEnded[Job]
@@ -200,7 +199,7 @@ class Transcription:
         return jobs
 
     def _aheads(self, now_s: float) -> list[Job]:
-        """Windows that are likely to be final soon, where drafts are cheaper than final texts. They keep nobody waiting."""
+        """Windows that are likely to be final soon, where drafts are cheaper than final texts."""
         if not self._has_drafts:
             return []
         waiting = (hearing for hearing in self._listening_in() if not (hearing.drafting or hearing.ahead))
@@ -208,7 +207,7 @@ class Transcription:
         return [Job(hearing, window, Effort.LIVE) for hearing, window in windows if window is not None]
 
     def _listening_in(self) -> list[Hearing]:
-        """Streams whose text is wanted before it is final. While final texts are awaited drafts go on, but not in turns."""
+        """Streams whose text is wanted before it is final; turns wait for the final texts before."""
         wanted = []
         for hearing in self._hearings.values():
             request, ready = hearing.session.request, hearing.cutter.ready
@@ -305,10 +304,12 @@ class Transcription:
         if window.is_final:
             hearing.results[window.start_samples] = hypothesis
             return
-        if not is_draft:
+        is_newest = hearing.cutter.is_newest(window)
+        if not is_draft and (is_newest or not self._may_lack_text(window)):
             hearing.last = (window, hypothesis)
-        if hearing.cutter.is_newest(window):
+        if is_newest:
             hearing.cutter.decoded(window, is_draft)
+        if is_newest and not (is_draft and hypothesis.truncated):
             awaited = [item.start_samples for item in hearing.cutter.ready if isinstance(item, Window)]
             self._emit(hearing, hearing.text.partial(window, hypothesis, awaited))
 

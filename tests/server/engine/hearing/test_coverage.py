@@ -6,18 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.hearing import Hypothesis, RecognitionWindow, RecognizedWord
+from models.hearing import Effort, Hypothesis, RecognitionWindow, RecognizedWord
 from server.engine.hearing.coverage import uncovered_pause
 from server.requests.transcription import Transcript, Turn, TurnSettings
 from tests.fakes import WORD_S, FakeRecognizer, silence, speech
+from tests.server.engine.hearing.by_hand import ByHand, HeldRecognizer
 from tests.server.engine.hearing.test_transcription import build, finals, hear
 
 
-class Forgetful(FakeRecognizer):
+class Forgetful(HeldRecognizer):
     """Takes the first pause in a window for its end, or begins behind the last one."""
 
-    def __init__(self, *, forgets_start: bool = False) -> None:
-        super().__init__()
+    def __init__(self, *, forgets_start: bool = False, parallel_steps: int = 1) -> None:
+        super().__init__(parallel_steps=parallel_steps)
         self.info = replace(self.info, windows=replace(self.info.windows, loses_phrases=True))
         self._forgets_start = forgets_start
 
@@ -45,6 +46,17 @@ class TestTextThatLeavesOutAPhrase:
         words = [word for event in events if isinstance(event, Transcript) and event.is_final for word in event.words]
         assert words[0].start_s == pytest.approx(0.5, abs=0.05)
         assert words[3].start_s == pytest.approx(1.85, abs=0.05)
+
+    def test_a_segment_that_ends_while_its_pause_is_decoded(self) -> None:
+        hands = ByHand(Forgetful(parallel_steps=2))
+        stream = hands.stream(max_silence_s=1.0)
+        *said, _ = self.AUDIO
+        stream.feed(*said, silence(0.6))
+        while hands.running[0].efforts != [Effort.LIVE]:
+            hands.end(*hands.running[0].said)
+        stream.feed(silence(0.6))
+        hands.end_all()
+        assert "".join(text for text, is_final in stream.texts if is_final) == "one two three four five six seven"
 
     async def test_without_word_times_too(self) -> None:
         engine = build(Forgetful())

@@ -25,6 +25,19 @@ def efforts(hands: ByHand) -> list[tuple[str, Effort]]:
     return [(step.said[0], step.efforts[0]) for step in hands.running]
 
 
+def test_a_draft_that_was_cut_off_is_not_shown(hands: ByHand) -> None:
+    """Most likely it says the same over and over."""
+    hands.model.truncates = True
+    stream = hands.stream(max_silence_s=1.0)
+    stream.feed(speech(1, 2, 3, 4), silence(0.6))
+    hands.end(FOUR)
+    hands.end(FOUR)
+    assert efforts(hands) == [(FOUR, Effort.LIVE)]
+    assert stream.texts == []
+    hands.end(FOUR)
+    assert stream.texts == [(FOUR, False)]
+
+
 class TestAhead:
     """Four words, and a pause that is not long enough to end the segment yet."""
 
