@@ -4,6 +4,7 @@ Part of the contract between the model store and the families. A family's import
 store knows files, hashes and names, the importer knows what is in them.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,3 +80,14 @@ class ModelImporter(Protocol):
         Raises UnusableSource.
         """
         ...
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Raises UnusableSource for what is no JSON object."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise UnusableSource(f"{path} is no JSON file: {error}") from None
+    if not isinstance(content, dict):
+        raise UnusableSource(f"{path} is no JSON object")
+    return content

@@ -5,6 +5,7 @@ that and refuses what goes beyond. A family that reads phones gets text read by 
 gets it as it was written, without markup.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -38,6 +39,17 @@ class Phone:
     volume: float = 1.0
     pitch_semitones: float = 0.0
     pitch_range: float = 1.0
+
+    def check(self) -> None:
+        """Raises ValueError for what would give no or endless sound; which symbols there are its family knows."""
+        if self.stress not in (0, 1, 2):
+            raise ValueError(f"stress {self.stress} is not 0, 1 or 2")
+        if not 0.05 <= self.speed <= 20:
+            raise ValueError(f"speed {self.speed:g} is not in 0.05..20")
+        if self.duration_ms is not None and not 0 <= self.duration_ms <= 60_000:
+            raise ValueError(f"a duration of {self.duration_ms:g} ms is not in 0..60000")
+        if not math.isfinite(self.volume + self.pitch_semitones + self.pitch_range) or self.volume < 0:
+            raise ValueError("volume, pitch_semitones and pitch_range must be finite, volume not negative")
 
 
 @dataclass(frozen=True, slots=True)

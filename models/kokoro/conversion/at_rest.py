@@ -1,13 +1,12 @@
 """The one layout Kokoro rests in: config.json, model.safetensors under our names, voices.safetensors with a pack by name."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from models.importing import ModelFacts, UnusableSource
+from models.importing import ModelFacts, UnusableSource, read_json
 from models.kokoro.config import SAMPLE_RATE_HZ, KokoroConfig
 from models.kokoro.conversion.names import misfits, shown
 from models.kokoro.network import Kokoro
@@ -17,17 +16,6 @@ from models.weights import WeightsError, read_tensors, tensor_shapes
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 VOICES = "voices.safetensors"
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Raises UnusableSource for what is no JSON object."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise UnusableSource(f"{path} is no JSON file: {error}") from None
-    if not isinstance(content, dict):
-        raise UnusableSource(f"{path} is no JSON object")
-    return content
 
 
 def read_config(folder: Path) -> tuple[KokoroConfig, Mapping[str, int]]:

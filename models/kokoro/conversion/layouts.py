@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.importing import Conversion, Converted, SourceFiles, UnusableSource
+from models.importing import Conversion, Converted, SourceFiles, UnusableSource, read_json
 from models.kokoro.config import FAMILY, KokoroConfig
 from models.kokoro.conversion import at_rest
 from models.kokoro.conversion.files import CONFIG, VOCABULARY, pack_files, weight_file
@@ -57,7 +57,7 @@ def _description(source: SourceFiles) -> tuple[KokoroConfig, Mapping[str, int], 
     used = []
     stated: dict[str, Any] = {}
     if CONFIG in source:
-        stated = at_rest.read_json(source[CONFIG])
+        stated = read_json(source[CONFIG])
         if "istftnet" in stated or "vocab" in stated:
             used.append(CONFIG)
     try:
@@ -67,7 +67,7 @@ def _description(source: SourceFiles) -> tuple[KokoroConfig, Mapping[str, int], 
     vocabulary, path = stated.get("vocab"), source.get(CONFIG)
     if vocabulary is None and VOCABULARY in source:
         path = source[VOCABULARY]
-        table = at_rest.read_json(path)
+        table = read_json(path)
         vocabulary = table.get("vocab", table)
         used.append(VOCABULARY)
     if vocabulary is None or path is None:

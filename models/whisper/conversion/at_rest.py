@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.importing import ModelFacts, UnusableSource
+from models.importing import ModelFacts, UnusableSource, read_json
 from models.weights import WeightsError, read_tensors, save_weights
 from models.whisper.checkpoint import read_checkpoint
 from models.whisper.config import WhisperConfig
@@ -38,17 +38,6 @@ def write_weights(folder: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Raises UnusableSource for what is no JSON object."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise UnusableSource(f"{path} is no JSON file: {error}") from None
-    if not isinstance(content, dict):
-        raise UnusableSource(f"{path} is no JSON object")
-    return content
 
 
 def whisper_config(config: WhisperConfig, tokenizer: WhisperTokenizer, dtype: torch.dtype) -> dict[str, Any]:

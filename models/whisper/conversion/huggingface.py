@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.importing import Conversion, SourceFiles, UnusableSource
+from models.importing import Conversion, SourceFiles, UnusableSource, read_json
 from models.weights import WeightsError, read_tensors
 from models.whisper.conversion import at_rest, vocabulary
 from models.whisper.conversion.files import weight_files
@@ -40,7 +40,7 @@ def convert(source: SourceFiles, folder: Path) -> list[Conversion]:
     if at_rest.FEATURES in source:
         shutil.copyfile(source[at_rest.FEATURES], folder / at_rest.FEATURES)
     elif "processor_config.json" in source:
-        inner = at_rest.read_json(source["processor_config.json"]).get("feature_extractor")
+        inner = read_json(source["processor_config.json"]).get("feature_extractor")
         if isinstance(inner, dict):
             at_rest.write_json(folder / at_rest.FEATURES, inner)
             conversions.append(Conversion(at_rest.FEATURES, ("processor_config.json",)))
@@ -49,11 +49,11 @@ def convert(source: SourceFiles, folder: Path) -> list[Conversion]:
 
 def stated_generation(source: SourceFiles) -> dict[str, Any]:
     """generation_config.json, and what older checkpoints keep of it in config.json."""
-    older = at_rest.read_json(source["config.json"])
+    older = read_json(source["config.json"])
     names = ("suppress_tokens", "begin_suppress_tokens", "alignment_heads")
     stated = {name: older[name] for name in names if older.get(name)}
     if at_rest.GENERATION in source:
-        stated |= at_rest.read_json(source[at_rest.GENERATION])
+        stated |= read_json(source[at_rest.GENERATION])
     return stated
 
 
@@ -65,7 +65,7 @@ def _read_weights(source: SourceFiles, files: tuple[str, ...]) -> dict[str, Tens
     if not files[0].endswith(".json"):
         return _read_file(source[files[0]])
     tensors: dict[str, Tensor] = {}
-    shards = at_rest.read_json(source[files[0]]).get("weight_map")
+    shards = read_json(source[files[0]]).get("weight_map")
     if not isinstance(shards, dict):
         raise UnusableSource(f"{source[files[0]]} has no weight_map")
     missing = sorted({str(shard) for shard in shards.values()} - set(source))
@@ -126,12 +126,12 @@ def _write_tokenizer(source: SourceFiles, folder: Path, vocab_size: int) -> Conv
     added: dict[str, int] = {}
     inputs = ["vocab.json", "merges.txt"]
     if "tokenizer_config.json" in source:
-        listed = at_rest.read_json(source["tokenizer_config.json"]).get("added_tokens_decoder")
+        listed = read_json(source["tokenizer_config.json"]).get("added_tokens_decoder")
         if isinstance(listed, Mapping):
             added |= {token["content"]: int(number) for number, token in listed.items()}
             inputs.append("tokenizer_config.json")
     if "added_tokens.json" in source:
-        added |= {token: int(number) for token, number in at_rest.read_json(source["added_tokens.json"]).items()}
+        added |= {token: int(number) for token, number in read_json(source["added_tokens.json"]).items()}
         inputs.append("added_tokens.json")
     if added:
         ids = json.loads(source["vocab.json"].read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from models.importing import Conversion, Converted, SourceFiles, UnusableSource
+from models.importing import Conversion, Converted, SourceFiles, UnusableSource, read_json
 from models.whisper.config import WhisperConfig, read_config
 from models.whisper.conversion import at_rest, ctranslate2, huggingface, openai, published, vocabulary
 from models.whisper.tokenizer import WhisperTokenizer
@@ -40,7 +40,7 @@ def from_ctranslate2(source: SourceFiles, folder: Path) -> Converted:
         conversions.append(_tokenizer_of_list(source, folder, model.config.vocab_size))
     _write(folder, model.tensors, model.config)
     config, tokenizer = _opened(folder)
-    theirs = at_rest.read_json(source["config.json"])
+    theirs = read_json(source["config.json"])
     names = {"suppress_ids": "suppress_tokens", "suppress_ids_begin": "begin_suppress_tokens"}
     stated: dict[str, Any] = {ours: theirs[name] for name, ours in names.items() if theirs.get(name)}
     if theirs.get("alignment_heads"):
@@ -66,7 +66,7 @@ def from_openai(source: SourceFiles, folder: Path, installed: Sequence[Path]) ->
         vocabulary.tokenizer_of_ranks(source[table], ranks, config.vocab_size).save(str(folder / at_rest.TOKENIZER))
         conversions.append(Conversion(at_rest.TOKENIZER, (table,)))
     else:
-        donor = next((f for f in installed if at_rest.read_json(f / at_rest.CONFIG)["vocab_size"] == config.vocab_size), None)
+        donor = next((f for f in installed if read_json(f / at_rest.CONFIG)["vocab_size"] == config.vocab_size), None)
         if donor is None:
             wanted = "gpt2.tiktoken" if config.vocab_size <= ENGLISH_SIZE else "multilingual.tiktoken"
             raise UnusableSource(
@@ -121,7 +121,7 @@ def _complete(
     """generation_config.json and preprocessor_config.json, where the source had none or had gaps; notes for the user."""
     checkpoint = published.checkpoint_name(config, sha256, stem)
     generation, notes = at_rest.complete_generation(folder, stated, config, tokenizer, checkpoint)
-    if original is not None and at_rest.read_json(original) == generation:
+    if original is not None and read_json(original) == generation:
         shutil.copyfile(original, folder / at_rest.GENERATION)
     else:
         at_rest.write_json(folder / at_rest.GENERATION, generation)
